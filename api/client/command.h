@@ -1,0 +1,44 @@
+/* command.h -- what every command of the client has, and how it ends. */
+#ifndef KENNEL_CLIENT_COMMAND_H
+#define KENNEL_CLIENT_COMMAND_H
+
+#include "api/client/args.h"
+
+#include <stdbool.h>
+
+struct http;
+
+/* Exit statuses; scripts rely on them. */
+enum outcome {
+    DONE = 0,
+    USAGE = 2,
+    REJECTED = 3, /* by the gate: a job, or a promotion */
+    FAILED = 4,
+    UNREACHABLE = 5,
+};
+
+struct client {
+    struct http *http;
+    bool json; /* print the server's JSON unchanged */
+};
+
+struct command {
+    const char *noun, *verb;  /* verb NULL: the noun alone */
+    const char *usage;        /* positional arguments, for --help */
+    int min, max;             /* how many; max -1: any number */
+    const struct flag *flags; /* ends with an empty row; may be NULL */
+    enum outcome (*run)(struct client *c, const struct args *a);
+    const char *help;
+};
+
+/* One table a file, each ended by an empty row. */
+extern const struct command commands_status[];
+extern const struct command commands_dataset[];
+extern const struct command commands_backbone[];
+extern const struct command commands_model[];
+extern const struct command commands_job[];
+extern const struct command commands_version[];
+extern const struct command commands_promotion[];
+extern const struct command commands_score[];
+
+#endif

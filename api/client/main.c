@@ -1,0 +1,170 @@
+/* kennel -- the command line of the server: finds the command, reads its options, runs it. */
+#include "api/client/command.h"
+#include "api/client/http.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct flag global_flags[] = {
+    { "url", "URL", "of the server; default $KENNEL_URL or http://127.0.0.1:5001" },
+    { "json", NULL, "print the server's JSON unchanged" },
+    { "help", NULL, "print help for the command and exit" },
+    { "version", NULL, "print the version and exit" },
+    { 0 },
+};
+
+static const struct command *const tables[] = {
+    commands_status,  commands_dataset,   commands_backbone, commands_model, commands_job,
+    commands_version, commands_promotion, commands_score,    NULL,
+};
+
+static void print_flags(FILE *to, const struct flag *flags)
+{
+    for (; flags && flags->name; flags++) {
+        char left[64];
+        snprintf(left, sizeof left, "--%s%s%s", flags->name, flags->value ? " " : "",
+                 flags->value ? flags->value : "");
+        fprintf(to, "  %-28s %s\n", left, flags->help);
+    }
+}
+
+static void print_line(FILE *to, const struct command *c)
+{
+    char left[64];
+    snprintf(left, sizeof left, "%s%s%s %s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
+             c->usage);
+    fprintf(to, "  %-36s %s\n", left, c->help);
+}
+
+static void print_help(FILE *to, const char *noun)
+{
+    fprintf(to, "Usage: kennel COMMAND [OPTION...]\n\n");
+    for (const struct command *const *table = tables; *table; table++)
+        for (const struct command *c = *table; c->noun; c++)
+            if (!noun || strcmp(noun, c->noun) == 0)
+                print_line(to, c);
+    fprintf(to, "\nOptions of every command:\n");
+    print_flags(to, global_flags);
+    if (!noun)
+        fprintf(to, "\nExit status: 0 done, 2 usage, 3 rejected by the gate, 4 failed, "
+                    "5 unreachable.\n");
+}
+
+static void print_command_help(FILE *to, const struct command *c)
+{
+    fprintf(to, "Usage: kennel %s%s%s %s [OPTION...]\n\n%s.\n\n", c->noun, c->verb ? " " : "",
+            c->verb ? c->verb : "", c->usage, c->help);
+    print_flags(to, c->flags);
+    print_flags(to, global_flags);
+}
+
+/* Words that are neither options nor their values: at most the first two name a command. */
+static int find_words(int argc, char **argv, int at[2])
+{
+    int n = 0;
+    for (int i = 1; i < argc && n < 2; i++) {
+        if (strcmp(argv[i], "--url") == 0)
+            i++;
+        else if (strncmp(argv[i], "--", 2) != 0)
+            at[n++] = i;
+        else if (n == 1)
+            break;
+    }
+    return n;
+}
+
+static const struct command *find_command(const char *noun, const char *verb, bool *ret_noun)
+{
+    *ret_noun = false;
+    for (const struct command *const *table = tables; *table; table++)
+        for (const struct command *c = *table; c->noun; c++) {
+            if (strcmp(c->noun, noun) != 0)
+                continue;
+            *ret_noun = true;
+            if (!c->verb || (verb && strcmp(c->verb, verb) == 0))
+                return c;
+        }
+    return NULL;
+}
+
+static enum outcome run(const struct command *command, int argc, char **argv)
+{
+    struct args a;
+    enum outcome outcome = USAGE;
+    if (!args_parse(argc, argv, global_flags, command->flags, &a)) {
+        outcome = USAGE;
+    } else if (args_has(&a, "help")) {
+        print_command_help(stdout, command);
+        outcome = DONE;
+    } else if (a.count < command->min || (command->max >= 0 && a.count > command->max)) {
+        fprintf(stderr, "Usage: kennel %s%s%s %s\n", command->noun, command->verb ? " " : "",
+                command->verb ? command->verb : "", command->usage);
+    } else {
+        const char *url = args_flag(&a, "url");
+        if (!url)
+            url = getenv("KENNEL_URL");
+        struct client c = { .http = http_new(url && url[0] ? url : "http://127.0.0.1:5001"),
+                            .json = args_has(&a, "json") };
+        if (c.http)
+            outcome = command->run(&c, &a);
+        else
+            fprintf(stderr, "kennel: out of memory\n");
+        http_free(c.http);
+    }
+    args_fini(&a);
+    return outcome;
+}
+
+static bool has_word(int argc, char **argv, const char *word)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], word) == 0)
+            return true;
+    return false;
+}
+
+/* Takes the command's own words out of argv, so that options and arguments are left. */
+static int drop(int argc, char **argv, int at)
+{
+    memmove(argv + at, argv + at + 1, (size_t)(argc - at) * sizeof *argv);
+    return argc - 1;
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    int at[2];
+    int words = find_words(argc, argv, at);
+    if (!words && has_word(argc, argv, "--version")) {
+        printf("kennel %s\n", KENNEL_VERSION);
+        return DONE;
+    }
+    if (!words) {
+        bool wanted = has_word(argc, argv, "--help");
+        print_help(wanted ? stdout : stderr, NULL);
+        return wanted ? DONE : USAGE;
+    }
+    bool known = false;
+    const char *noun = argv[at[0]];
+    const struct command *command = find_command(noun, words > 1 ? argv[at[1]] : NULL, &known);
+    if (!command && known && has_word(argc, argv, "--help")) {
+        print_help(stdout, noun);
+        return DONE;
+    }
+    if (!command) {
+        fprintf(stderr, "kennel: no command \"%s%s%s\"\n\n", noun, known && words > 1 ? " " : "",
+                known && words > 1 ? argv[at[1]] : "");
+        print_help(stderr, known ? noun : NULL);
+        return USAGE;
+    }
+    if (command->verb)
+        argc = drop(argc, argv, at[1]);
+    argc = drop(argc, argv, at[0]);
+    enum outcome outcome = run(command, argc - 1, argv + 1);
+    if (fflush(stdout) != 0) {
+        fprintf(stderr, "kennel: cannot write to standard output\n");
+        return FAILED;
+    }
+    return (int)outcome;
+}

@@ -1,0 +1,424 @@
+#include "api/dispatch.h"
+
+#include "api/media.h"
+#include "api/request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static uint64_t body_limit(const struct server *s, enum route_body body)
+{
+    switch (body) {
+    case BODY_NONE:
+        return CORE_DRAIN_MAX;
+    case BODY_JSON:
+    case BODY_JSON_OPTIONAL:
+        return CORE_JSON_MAX;
+    case BODY_SCORE:
+    case BODY_SCORE_JSON:
+        /* Base64 takes 4 bytes for 3, and line breaks; the JSON around it is small. */
+        return s->limits.max_picture_bytes / 10 * 14 + 4096;
+    case BODY_PICTURE:
+        return s->limits.max_picture_bytes;
+    case BODY_BACKBONE:
+        return s->limits.max_backbone_bytes;
+    case BODY_IMPORT:
+        return s->options.max_upload;
+    }
+    return 0;
+}
+
+/* -- the reply ------------------------------------------------------------------------------- */
+
+static struct MHD_Response *make_response(struct reply *reply)
+{
+    struct MHD_Response *response;
+    if (reply->fd >= 0) {
+        response = MHD_create_response_from_fd64(reply->fd_size, reply->fd);
+        if (response)
+            reply->fd = -1;
+        return response;
+    }
+    if (reply->fixed)
+        return MHD_create_response_from_buffer(reply->fixed_len, (void *)(uintptr_t)reply->fixed,
+                                               MHD_RESPMEM_PERSISTENT);
+    response =
+        MHD_create_response_from_buffer(reply->body.len, reply->body.data, MHD_RESPMEM_MUST_FREE);
+    if (response)
+        buf_init(&reply->body, reply->body.max);
+    return response;
+}
+
+static enum MHD_Result answer(struct request *r)
+{
+    struct MHD_Response *response = make_response(&r->reply);
+    if (!response)
+        return MHD_NO;
+    const struct reply *reply = &r->reply;
+    if (reply->type)
+        MHD_add_response_header(response, "Content-Type", reply->type);
+    MHD_add_response_header(response, "X-Request-Id", r->id);
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    for (int i = 0; i < reply->header_count; i++)
+        MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value);
+    if (core_stopping(r->server))
+        MHD_add_response_header(response, "Connection", "close");
+    enum MHD_Result result = MHD_queue_response(r->connection, (unsigned)reply->status, response);
+    MHD_destroy_response(response);
+    r->stage = REQUEST_REPLIED;
+    if (result == MHD_YES) {
+        r->counted_answer = true;
+        core_answer_begin(r->server);
+    }
+    return result;
+}
+
+static enum MHD_Result answer_refusal(struct request *r)
+{
+    request_fail(r, &r->refusal);
+    return answer(r);
+}
+
+/* Answers if the reply is there; else the connection sleeps until request_finish(). */
+static enum MHD_Result settle(struct request *r)
+{
+    pthread_mutex_lock(&r->mu);
+    bool done = r->done;
+    if (!done) {
+        r->suspended = true;
+        MHD_suspend_connection(r->connection);
+    }
+    pthread_mutex_unlock(&r->mu);
+    return done ? answer(r) : MHD_YES;
+}
+
+/* -- handing over to a handler ------------------------------------------------------------------
+ */
+
+static void uploads_add(struct request *r)
+{
+    struct server *s = r->server;
+    pthread_mutex_lock(&s->mu);
+    r->next_upload = s->uploads;
+    if (s->uploads)
+        s->uploads->previous_upload = r;
+    s->uploads = r;
+    pthread_mutex_unlock(&s->mu);
+}
+
+static void uploads_remove(struct request *r)
+{
+    struct server *s = r->server;
+    pthread_mutex_lock(&s->mu);
+    if (r->previous_upload)
+        r->previous_upload->next_upload = r->next_upload;
+    else
+        s->uploads = r->next_upload;
+    if (r->next_upload)
+        r->next_upload->previous_upload = r->previous_upload;
+    pthread_mutex_unlock(&s->mu);
+}
+
+/* The handler may defer and the reply be sent before it returns: hence the reference. */
+static void run_handler(void *context)
+{
+    struct request *r = context;
+    struct err e = { 0 };
+    request_ref(r);
+    enum err_code code = r->match.route->handler(r, &e);
+    if (r->streams) {
+        uploads_remove(r);
+        body_stream_close(r->stream);
+    }
+    if (code)
+        request_fail(r, &e);
+    if (code || !r->deferred)
+        request_finish(r);
+    request_unref(r);
+}
+
+/* On success the handler has run, or runs, or waits for a thread; it owns a reference. */
+static enum err_code start(struct request *r, struct err *e)
+{
+    enum route_run run = r->match.route->run;
+    if (run == RUN_SCORE)
+        run = r->body.len <= CORE_SCORE_INLINE_MAX ? RUN_INLINE : RUN_TASK;
+    if (!core_work_begin(r->server))
+        return err_set(e, ERR_BUSY, "the server is stopping");
+    request_ref(r);
+    if (run == RUN_INLINE) {
+        run_handler(r);
+        return ERR_OK;
+    }
+    enum task_kind kind = run == RUN_UPLOAD ? TASK_UPLOAD : TASK_CONTROL;
+    enum err_code code = tasks_submit(r->server->tasks, kind, run_handler, r, e);
+    if (code) {
+        request_unref(r);
+        core_work_end(r->server);
+    }
+    return code;
+}
+
+/* -- HEADERS ------------------------------------------------------------------------------------
+ */
+
+/* An answer before the body's end costs the connection, and the sender may lose it with the reset. So it is
+ * given only to one who asked before sending, or who would send more than we care to read. */
+static bool may_answer_early(const struct request *r)
+{
+    bool endless = r->declared != UINT64_MAX && r->declared > CORE_DRAIN_MAX;
+    return r->has_body && (r->expects_continue || endless);
+}
+
+static enum MHD_Result refuse(struct request *r)
+{
+    r->refused = true;
+    if (may_answer_early(r))
+        return answer_refusal(r);
+    r->stage = REQUEST_BODY;
+    return MHD_YES;
+}
+
+/* The ring has room, or the task reads or is done: go on. */
+static void wake(void *context)
+{
+    struct request *r = context;
+    pthread_mutex_lock(&r->mu);
+    if (r->suspended) {
+        r->suspended = false;
+        MHD_resume_connection(r->connection);
+    }
+    pthread_mutex_unlock(&r->mu);
+}
+
+static enum MHD_Result after_stream_start(struct request *r)
+{
+    pthread_mutex_lock(&r->mu);
+    bool done = r->done;
+    bool wait = !done && !body_stream_wanted(r->stream);
+    if (wait) {
+        r->suspended = true;
+        MHD_suspend_connection(r->connection);
+    }
+    pthread_mutex_unlock(&r->mu);
+    if (wait)
+        return MHD_YES;
+    if (done && r->has_body && r->expects_continue)
+        return answer(r);
+    r->stage = REQUEST_BODY;
+    return MHD_YES;
+}
+
+static enum MHD_Result begin_stream(struct request *r)
+{
+    r->streams = true;
+    if (body_stream_new(CORE_RING, wake, r, &r->stream, &r->refusal)) {
+        r->streams = false;
+        return refuse(r);
+    }
+    uploads_add(r);
+    if (start(r, &r->refusal)) {
+        uploads_remove(r);
+        r->streams = false;
+        return refuse(r);
+    }
+    return after_stream_start(r);
+}
+
+static enum err_code check_query(const struct request *r, struct err *e)
+{
+    for (int i = 0; i < r->query_count; i++)
+        if (!route_allows_query(r->match.route, r->query[i].name))
+            return err_set(e, ERR_FIELD_UNKNOWN, "unknown query parameter \"%.100s\"",
+                           r->query[i].name);
+    return ERR_OK;
+}
+
+static enum err_code check_headers(struct request *r, const char *method, const char *url,
+                                   struct err *e)
+{
+    enum err_code code = router_find(r->server->routes, method, url, &r->match, e);
+    if (code)
+        return code;
+    if (r->refused) {
+        *e = r->refusal;
+        return r->refusal.code;
+    }
+    const struct route *route = r->match.route;
+    code = check_query(r, e);
+    if (!code && r->has_body)
+        code = media_check(route->body, r->content_type, e);
+    if (code)
+        return code;
+    r->limit = body_limit(r->server, route->body);
+    if (route->body == BODY_IMPORT && media_is_json(r->content_type))
+        r->limit = CORE_JSON_MAX;
+    if (r->declared != UINT64_MAX && r->declared > r->limit)
+        return err_set(e, ERR_BODY_TOO_LARGE,
+                       "a body of %" PRIu64 " bytes is more than the limit of %" PRIu64,
+                       r->declared, r->limit);
+    if (core_stopping(r->server))
+        return err_set(e, ERR_BUSY, "the server is stopping");
+    return ERR_OK;
+}
+
+static enum MHD_Result begin(struct request *r, const char *method, const char *url)
+{
+    snprintf(r->method, sizeof r->method, "%s", method);
+    if (check_headers(r, method, url, &r->refusal))
+        return refuse(r);
+    enum route_body body = r->match.route->body;
+    if (body == BODY_BACKBONE || (body == BODY_IMPORT && !media_is_json(r->content_type)))
+        return begin_stream(r);
+    r->stage = REQUEST_BODY;
+    return MHD_YES;
+}
+
+/* -- BODY ---------------------------------------------------------------------------------------
+ */
+
+static enum err_code collect(struct request *r, const char *data, size_t size, struct err *e)
+{
+    if (r->received > r->limit)
+        return err_set(e, ERR_BODY_TOO_LARGE,
+                       "the body is more than the limit of %" PRIu64 " bytes", r->limit);
+    if (r->match.route->body == BODY_NONE)
+        return ERR_OK;
+    if (atomic_fetch_add(&r->server->buffered, size) > CORE_BUFFERED_MAX) {
+        atomic_fetch_sub(&r->server->buffered, size);
+        return err_set(e, ERR_BUSY, "too many bodies are held in memory already");
+    }
+    r->buffered += size;
+    return buf_append(&r->body, data, size, e);
+}
+
+static enum MHD_Result take_streamed(struct request *r, const char *data, size_t *size)
+{
+    size_t taken;
+    if (r->received > r->limit + CORE_DRAIN_MAX)
+        return MHD_NO;
+    if (r->received + *size > r->limit) {
+        struct err e;
+        err_set(&e, ERR_BODY_TOO_LARGE, "the body is more than the limit of %" PRIu64 " bytes",
+                r->limit);
+        body_stream_abort(r->stream, &e);
+    }
+    pthread_mutex_lock(&r->mu);
+    taken = body_stream_write(r->stream, data, *size);
+    if (taken < *size) {
+        r->suspended = true;
+        MHD_suspend_connection(r->connection);
+    }
+    pthread_mutex_unlock(&r->mu);
+    r->received += taken;
+    *size -= taken;
+    return MHD_YES;
+}
+
+static enum MHD_Result take_body(struct request *r, const char *data, size_t *size)
+{
+    if (r->streams && !r->refused)
+        return take_streamed(r, data, size);
+    r->received += *size;
+    if (!r->refused && collect(r, data, *size, &r->refusal)) {
+        r->refused = true;
+        r->received = *size;
+        buf_fini(&r->body);
+    }
+    *size = 0;
+    /* Somebody who goes on sending what nobody wants is cut off. */
+    return r->refused && r->received > CORE_DRAIN_MAX ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result end_body(struct request *r)
+{
+    r->stage = REQUEST_ENDED;
+    if (r->refused)
+        return answer_refusal(r);
+    if (r->streams)
+        body_stream_end(r->stream);
+    else if (start(r, &r->refusal))
+        return answer_refusal(r);
+    return settle(r);
+}
+
+enum MHD_Result dispatch_request(void *cls, struct MHD_Connection *connection, const char *url,
+                                 const char *method, const char *version, const char *data,
+                                 size_t *size, void **request)
+{
+    (void)version;
+    struct request *r = *request;
+    if (!r) {
+        r = request_new(cls, connection);
+        if (!r)
+            return MHD_NO;
+        *request = r;
+        return begin(r, method, url);
+    }
+    switch (r->stage) {
+    case REQUEST_HEADERS:
+        return after_stream_start(r);
+    case REQUEST_BODY:
+        return *size ? take_body(r, data, size) : end_body(r);
+    case REQUEST_ENDED:
+        return settle(r);
+    case REQUEST_REPLIED:
+        *size = 0;
+        return MHD_YES;
+    }
+    return MHD_NO;
+}
+
+void dispatch_completed(void *cls, struct MHD_Connection *connection, void **request,
+                        enum MHD_RequestTerminationCode code)
+{
+    (void)cls, (void)connection, (void)code;
+    struct request *r = *request;
+    if (!r)
+        return;
+    *request = NULL;
+    pthread_mutex_lock(&r->mu);
+    r->connection = NULL;
+    r->suspended = false;
+    pthread_mutex_unlock(&r->mu);
+    if (r->streams) {
+        struct err e;
+        err_set(&e, ERR_BODY_INCOMPLETE, "the client went away after %" PRIu64 " bytes of the body",
+                r->received);
+        body_stream_abort(r->stream, &e);
+    }
+    if (r->counted_answer)
+        core_answer_end(r->server);
+    request_unref(r);
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+size_t dispatch_unescape(void *cls, struct MHD_Connection *connection, char *text)
+{
+    (void)cls, (void)connection;
+    char *to = text;
+    for (const char *from = text; *from;) {
+        int high = *from == '%' ? hex(from[1]) : -1;
+        int low = high < 0 ? -1 : hex(from[2]);
+        if (low >= 0 && (high || low)) {
+            *to++ = (char)(high << 4 | low);
+            from += 3;
+        } else {
+            *to++ = *from++;
+        }
+    }
+    *to = 0;
+    return (size_t)(to - text);
+}

@@ -1,0 +1,98 @@
+#include "api/listen.h"
+
+#include "data/base/cleanup.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { BACKLOG = 1024 };
+
+static void addrinfo_free(struct addrinfo **list)
+{
+    if (*list)
+        freeaddrinfo(*list);
+}
+
+/* "host:port" or "[host]:port" into its parts. */
+static bool split(const char *address, char host[static 128], char port[static 8])
+{
+    const char *colon = strrchr(address, ':');
+    if (!colon || strlen(colon + 1) > 5 || !colon[1] ||
+        strspn(colon + 1, "0123456789") != strlen(colon + 1))
+        return false;
+    size_t len = (size_t)(colon - address);
+    if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
+        address++;
+        len -= 2;
+    } else if (memchr(address, ':', len)) {
+        return false;
+    }
+    if (!len || len >= 128)
+        return false;
+    memcpy(host, address, len);
+    host[len] = 0;
+    strcpy(port, colon + 1);
+    return atoi(port) <= 65535;
+}
+
+static bool is_loopback(const struct sockaddr *a)
+{
+    if (a->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)a;
+        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    }
+    if (a->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)a;
+        return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    }
+    return false;
+}
+
+static uint16_t bound_port(int fd)
+{
+    struct sockaddr_storage a = { 0 };
+    socklen_t len = sizeof a;
+    if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+        return 0;
+    return a.ss_family == AF_INET6
+               ? ntohs(((const struct sockaddr_in6 *)(const void *)&a)->sin6_port)
+               : ntohs(((const struct sockaddr_in *)(const void *)&a)->sin_port);
+}
+
+enum err_code listen_open(const char *address, bool allow_remote, int *ret_fd, uint16_t *ret_port,
+                          struct err *e)
+{
+    char host[128], port[8];
+    if (!split(address, host, port))
+        return err_set(e, ERR_FIELD_RANGE,
+                       "cannot listen on \"%.100s\": expected HOST:PORT, as in 127.0.0.1:5001 or "
+                       "[::1]:5001",
+                       address);
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    CLEANUP(addrinfo_free) struct addrinfo *list = NULL;
+    int error = getaddrinfo(host, port, &hints, &list);
+    if (error)
+        return err_set(e, ERR_FIELD_RANGE, "cannot listen on \"%.100s\": %s", address,
+                       gai_strerror(error));
+    if (!allow_remote && !is_loopback(list->ai_addr))
+        return err_set(
+            e, ERR_PATH_FORBIDDEN,
+            "refusing to listen on %s: anybody who reaches it could do anything, because "
+            "there are no keys; listen on 127.0.0.1, or allow it with --allow-remote",
+            address);
+
+    CLEANUP(cleanup_fd)
+    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int on = 1;
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        bind(fd, list->ai_addr, list->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+        return err_errno(e, errno, "cannot listen on %s", address);
+    *ret_port = bound_port(fd);
+    *ret_fd = fd;
+    fd = -1;
+    return ERR_OK;
+}

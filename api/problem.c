@@ -1,0 +1,181 @@
+#include "api/problem.h"
+
+#include "data/base/json.h"
+#include "data/base/log.h"
+
+/* Without a default, so that a new code cannot be forgotten here. */
+int problem_status(enum err_code code)
+{
+    switch (code) {
+    case ERR_OK:
+        return 200;
+    case ERR_JSON_SYNTAX:
+    case ERR_JSON_DEPTH:
+    case ERR_JSON_TYPE:
+    case ERR_FIELD_UNKNOWN:
+    case ERR_FIELD_MISSING:
+    case ERR_FIELD_RANGE:
+    case ERR_NAME_SYNTAX:
+    case ERR_BASE64_SYNTAX:
+    case ERR_BODY_INCOMPLETE:
+    case ERR_BODY_MISSING:
+        return 400;
+    case ERR_PATH_FORBIDDEN:
+        return 403;
+    case ERR_ROUTE_UNKNOWN:
+    case ERR_PICTURE_UNKNOWN:
+    case ERR_DATASET_UNKNOWN:
+    case ERR_BACKBONE_UNKNOWN:
+    case ERR_MODEL_UNKNOWN:
+    case ERR_VERSION_UNKNOWN:
+    case ERR_JOB_UNKNOWN:
+        return 404;
+    case ERR_METHOD_NOT_ALLOWED:
+        return 405;
+    case ERR_PICTURE_LABEL_CONFLICT:
+    case ERR_NAME_TAKEN:
+    case ERR_JOB_STATE:
+    case ERR_GATE_REFUSED:
+    case ERR_ROLLBACK_EMPTY:
+    case ERR_MODEL_AMBIGUOUS:
+        return 409;
+    case ERR_BODY_TOO_LARGE:
+    case ERR_PICTURE_BYTES:
+        return 413;
+    case ERR_MEDIA_TYPE:
+        return 415;
+    case ERR_PICTURE_FORMAT:
+    case ERR_PICTURE_UNSUPPORTED:
+    case ERR_PICTURE_CORRUPT:
+    case ERR_PICTURE_TRUNCATED:
+    case ERR_PICTURE_PIXELS:
+    case ERR_PICTURE_BOMB:
+    case ERR_ARCHIVE_FORMAT:
+    case ERR_ARCHIVE_CORRUPT:
+    case ERR_ARCHIVE_TRUNCATED:
+    case ERR_ARCHIVE_PATH:
+    case ERR_ARCHIVE_LINK:
+    case ERR_ARCHIVE_DEVICE:
+    case ERR_ARCHIVE_ENTRIES:
+    case ERR_ARCHIVE_BOMB:
+    case ERR_LAYOUT:
+    case ERR_ONNX_SYNTAX:
+    case ERR_ONNX_OPERATOR:
+    case ERR_ONNX_INPUT:
+    case ERR_ONNX_GRAPH:
+    case ERR_ONNX_LIMIT:
+    case ERR_ONNX_FEATURE:
+    case ERR_ONNX_PREPROCESS:
+    case ERR_DATASET_EMPTY:
+    case ERR_DATASET_ONE_CLASS:
+    case ERR_CLASS_TOO_SMALL:
+    case ERR_HOLDOUT_EMPTY:
+    case ERR_RECIPE:
+    case ERR_LABELS_TOO_MANY:
+        return 422;
+    case ERR_BUSY:
+    case ERR_NOT_PROMOTED:
+    case ERR_CANCELLED:
+        return 503;
+    case ERR_DEADLINE:
+        return 504;
+    case ERR_DISK_FULL:
+        return 507;
+    case ERR_NOMEM:
+    case ERR_IO:
+    case ERR_BLOB_MISSING:
+    case ERR_BLOB_CORRUPT:
+    case ERR_DATABASE:
+    case ERR_DNN:
+    case ERR_DIVERGED:
+    case ERR_WORKER_DIED:
+    case ERR_STATE_LOCKED:
+    case ERR_INTERNAL:
+        return 500;
+    }
+    return 500;
+}
+
+static const char *title(int status)
+{
+    switch (status) {
+    case 400:
+        return "Bad Request";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 409:
+        return "Conflict";
+    case 413:
+        return "Content Too Large";
+    case 415:
+        return "Unsupported Media Type";
+    case 422:
+        return "Unprocessable Content";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    case 507:
+        return "Insufficient Storage";
+    default:
+        return "Internal Server Error";
+    }
+}
+
+static const char *fault_text(enum err_code code)
+{
+    if (code == ERR_DISK_FULL)
+        return "the disk is full; nothing was stored";
+    if (code == ERR_NOMEM)
+        return "out of memory; nothing was stored";
+    return "a fault inside the server; its log has the details under this request_id";
+}
+
+static json_t *problem_json(const struct problem *p, int status)
+{
+    bool fault = err_is_fault(p->err->code);
+    json_t *o =
+        json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title", title(status),
+                  "status", status, "code", err_slug(p->err->code), "request_id", p->request_id);
+    /* What the caller sent may stand in the message and need not be UTF-8. */
+    json_t *detail = json_string(fault ? fault_text(p->err->code) : p->err->message);
+    if (!detail)
+        detail = json_string("the request has bytes that are not UTF-8");
+    if (!o || !detail || json_object_set_new(o, "detail", detail) < 0 ||
+        (p->extra_name && json_object_set(o, p->extra_name, p->extra) < 0)) {
+        json_decref(o);
+        return NULL;
+    }
+    return o;
+}
+
+void problem_reply(const struct problem *p, struct reply *ret)
+{
+    static const char no_memory[] = "{\"type\":\"about:blank\",\"title\":\"Internal Server Error\","
+                                    "\"status\":500,\"code\":\"no_memory\","
+                                    "\"detail\":\"out of memory\",\"request_id\":\"\"}\n";
+    enum err_code code = p->err->code;
+    int status = problem_status(code);
+    if (err_is_fault(code))
+        log_event("error", "fault", "request_id", p->request_id, "route", p->route, "code",
+                  err_slug(code), "detail", p->err->message, NULL);
+
+    reply_reset(ret);
+    json_t *o = problem_json(p, status);
+    if (!o || reply_json(ret, status, o, NULL)) {
+        reply_reset(ret);
+        reply_fixed(ret, 500, "application/problem+json", no_memory, sizeof no_memory - 1);
+    }
+    ret->type = "application/problem+json";
+    json_decref(o);
+    if (p->allow)
+        reply_header(ret, "Allow", "%s", p->allow);
+    if (code == ERR_BUSY || code == ERR_CANCELLED)
+        reply_header(ret, "Retry-After", "1");
+    if (code == ERR_NOT_PROMOTED)
+        reply_header(ret, "Retry-After", "10");
+}

@@ -1,0 +1,213 @@
+#include "api/request.h"
+
+#include "api/problem.h"
+#include "data/base/json.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void copy_header(struct MHD_Connection *c, const char *name, char *ret, size_t size)
+{
+    const char *value = MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
+    if (value && strlen(value) < size)
+        strcpy(ret, value);
+}
+
+/* "Image/JPEG; q=1" -> "image/jpeg" */
+static void plain_type(char *type)
+{
+    type[strcspn(type, "; \t")] = 0;
+    for (char *c = type; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+}
+
+static void read_length(struct request *r)
+{
+    const char *length =
+        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Length");
+    const char *coding =
+        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Transfer-Encoding");
+    r->declared = coding ? UINT64_MAX : length ? strtoull(length, NULL, 10) : 0;
+    r->has_body = r->declared > 0;
+    char expect[REQUEST_TEXT] = "";
+    copy_header(r->connection, "Expect", expect, sizeof expect);
+    r->expects_continue = strcasecmp(expect, "100-continue") == 0;
+}
+
+static enum MHD_Result add_query(void *context, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    (void)kind;
+    struct request *r = context;
+    if (r->query_count == REQUEST_QUERY) {
+        r->refused = true;
+        err_set(&r->refusal, ERR_FIELD_UNKNOWN, "more than %d query parameters", REQUEST_QUERY);
+        return MHD_NO;
+    }
+    struct request_pair *pair = &r->query[r->query_count++];
+    pair->name = strdup(name);
+    pair->value = strdup(value ? value : "");
+    if (pair->name && pair->value)
+        return MHD_YES;
+    r->refused = true;
+    err_set(&r->refusal, ERR_NOMEM, "no memory for a query");
+    return MHD_NO;
+}
+
+struct request *request_new(struct server *s, struct MHD_Connection *connection)
+{
+    struct request *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->server = s;
+    r->connection = connection;
+    r->refs = 1;
+    pthread_mutex_init(&r->mu, NULL);
+    reply_init(&r->reply);
+    buf_init(&r->body, SIZE_MAX / 2);
+    buf_init(&r->picture, SIZE_MAX / 2);
+
+    copy_header(connection, "X-Request-Id", r->id, sizeof r->id);
+    if (!ident_is_sane(r->id) && ident_random(r->id, NULL) != ERR_OK)
+        strcpy(r->id, "none");
+    copy_header(connection, "X-Requested-By", r->who, sizeof r->who);
+    if (!ident_is_sane(r->who))
+        strcpy(r->who, "anonymous");
+    copy_header(connection, "Content-Type", r->content_type, sizeof r->content_type);
+    plain_type(r->content_type);
+    copy_header(connection, "If-None-Match", r->if_none_match, sizeof r->if_none_match);
+    read_length(r);
+    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_query, r);
+    return r;
+}
+
+static void request_free(struct request *r)
+{
+    for (int i = 0; i < r->query_count; i++) {
+        free(r->query[i].name);
+        free(r->query[i].value);
+    }
+    atomic_fetch_sub(&r->server->buffered, r->buffered);
+    buf_fini(&r->body);
+    buf_fini(&r->picture);
+    body_stream_free(r->stream);
+    reply_fini(&r->reply);
+    json_decref(r->problem_extra);
+    pthread_mutex_destroy(&r->mu);
+    free(r);
+}
+
+void request_ref(struct request *r)
+{
+    pthread_mutex_lock(&r->mu);
+    r->refs++;
+    pthread_mutex_unlock(&r->mu);
+}
+
+void request_unref(struct request *r)
+{
+    pthread_mutex_lock(&r->mu);
+    int left = --r->refs;
+    pthread_mutex_unlock(&r->mu);
+    if (!left)
+        request_free(r);
+}
+
+const char *request_param(const struct request *r, const char *name)
+{
+    size_t len = strlen(name);
+    for (int i = 0; i < r->match.count; i++)
+        if (strncmp(r->match.names[i] + 1, name, len) == 0 && r->match.names[i][1 + len] == '}')
+            return r->match.values[i];
+    return "";
+}
+
+const char *request_query(const struct request *r, const char *name)
+{
+    for (int i = 0; i < r->query_count; i++)
+        if (strcmp(r->query[i].name, name) == 0)
+            return r->query[i].value;
+    return NULL;
+}
+
+static bool read_int(const char *text, int64_t *ret)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno || end == text || *end || isspace((unsigned char)*text) || *text == '+')
+        return false;
+    *ret = value;
+    return true;
+}
+
+enum err_code request_query_int(const struct request *r, const char *name, int64_t min, int64_t max,
+                                int64_t *ret, struct err *e)
+{
+    const char *text = request_query(r, name);
+    int64_t value;
+    if (!text)
+        return ERR_OK;
+    if (!read_int(text, &value) || value < min || value > max)
+        return err_set(e, ERR_FIELD_RANGE,
+                       "%s must be an integer from %" PRId64 " to %" PRId64 ", is \"%.40s\"", name,
+                       min, max, text);
+    *ret = value;
+    return ERR_OK;
+}
+
+enum err_code request_json(const struct request *r, json_t **ret, struct err *e)
+{
+    if (!r->body.len && r->match.route->body == BODY_JSON_OPTIONAL) {
+        json_t *empty = json_object();
+        if (!empty)
+            return err_set(e, ERR_NOMEM, "no memory");
+        *ret = empty;
+        return ERR_OK;
+    }
+    if (!r->body.len)
+        return err_set(e, ERR_BODY_MISSING, "a JSON body is expected");
+    return json_read((const char *)r->body.data, r->body.len, ret, e);
+}
+
+enum err_code request_version(const struct request *r, int64_t *ret, struct err *e)
+{
+    const char *text = request_param(r, "v");
+    int64_t value;
+    if (!read_int(text, &value) || value < 1)
+        return err_set(e, ERR_VERSION_UNKNOWN, "\"%.40s\" is no version number", text);
+    *ret = value;
+    return ERR_OK;
+}
+
+void request_fail(struct request *r, const struct err *err)
+{
+    char route[ROUTE_PATH + 32];
+    snprintf(route, sizeof route, "%s %s", r->method,
+             r->match.route ? r->match.route->pattern : r->match.path);
+    struct problem p = { .err = err,
+                         .request_id = r->id,
+                         .route = route,
+                         .allow = err->code == ERR_METHOD_NOT_ALLOWED ? r->match.allow : NULL,
+                         .extra_name = r->problem_extra ? r->problem_name : NULL,
+                         .extra = r->problem_extra };
+    problem_reply(&p, &r->reply);
+}
+
+void request_finish(struct request *r)
+{
+    struct server *s = r->server;
+    pthread_mutex_lock(&r->mu);
+    r->done = true;
+    if (r->suspended) {
+        r->suspended = false;
+        MHD_resume_connection(r->connection);
+    }
+    pthread_mutex_unlock(&r->mu);
+    request_unref(r);
+    core_work_end(s);
+}

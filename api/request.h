@@ -1,0 +1,86 @@
+/* request.h -- one request, from its headers to its reply.
+ *
+ * A handler sees what is below "for handlers"; it never sees libmicrohttpd. Everything it may ask
+ * for was copied when the headers came, so that it stays valid on any thread, even after the client
+ * has gone. A handler that returns ERR_OK has set the reply or deferred: then request_finish() is
+ * called later, once, from any thread. A handler that returns an error has set nothing and deferred
+ * nothing. States: HEADERS -> BODY -> ENDED -> REPLIED; a refusal while the body comes only marks
+ * the request, the rest of the body is read and thrown away, and the refusal is the reply. Threads:
+ * one at a time, handed over by the lock; two references (the connection's, the worker's). */
+#ifndef KENNEL_REQUEST_H
+#define KENNEL_REQUEST_H
+
+#include "api/body_stream.h"
+#include "api/core.h"
+#include "api/ident.h"
+#include "api/reply.h"
+#include "api/router.h"
+
+struct MHD_Connection;
+
+enum { REQUEST_QUERY = 16, REQUEST_TEXT = 256 };
+
+enum request_stage { REQUEST_HEADERS, REQUEST_BODY, REQUEST_ENDED, REQUEST_REPLIED };
+
+struct request_pair {
+    char *name, *value; /* owned; one allocation each */
+};
+
+struct request {
+    /* for handlers */
+    struct server *server;
+    struct route_match match;
+    char id[IDENT_MAX + 1];
+    char who[IDENT_MAX + 1];
+    char content_type[REQUEST_TEXT]; /* lower case, without parameters; "" when none */
+    char if_none_match[REQUEST_TEXT];
+    struct request_pair query[REQUEST_QUERY];
+    int query_count;
+    struct buf body;
+    struct body_stream *stream; /* NULL unless the route streams */
+    struct buf picture;         /* a score request's, decoded from body, or empty: body is it */
+    struct reply reply;
+    const char *problem_name; /* an extra member of a problem that the handler is about to return */
+    json_t *problem_extra;    /* owned */
+    int top;                  /* of a score request */
+    bool deferred;
+
+    /* the dispatcher's */
+    char method[16];
+    enum request_stage stage;
+    bool has_body, expects_continue, streams, refused, counted_answer;
+    struct err refusal;
+    uint64_t declared; /* Content-Length; UINT64_MAX when chunked */
+    uint64_t limit;    /* bytes of body */
+    uint64_t received;
+    size_t buffered;                               /* part of server->buffered */
+    struct request *next_upload, *previous_upload; /* guarded by server->mu */
+
+    pthread_mutex_t mu;
+    /* guarded by mu */
+    struct MHD_Connection *connection; /* NULL once it has gone */
+    bool suspended, done;
+    int refs;
+};
+
+struct request *request_new(struct server *s, struct MHD_Connection *connection);
+void request_ref(struct request *r);
+void request_unref(struct request *r);
+
+/* for handlers */
+const char *request_param(const struct request *r, const char *name); /* of the path; never NULL */
+const char *request_query(const struct request *r, const char *name); /* or NULL */
+/* absent leaves *ret as it is. ERR_FIELD_RANGE. */
+enum err_code request_query_int(const struct request *r, const char *name, int64_t min, int64_t max,
+                                int64_t *ret, struct err *e) MUST_USE;
+/* The body as a JSON object; an empty one counts as {} where the route says so. Caller owns. */
+enum err_code request_json(const struct request *r, json_t **ret, struct err *e) MUST_USE;
+/* A version number in the path. ERR_VERSION_UNKNOWN for what cannot be one. */
+enum err_code request_version(const struct request *r, int64_t *ret, struct err *e) MUST_USE;
+
+/* The reply is complete: it goes out. Drops the worker's reference. */
+void request_finish(struct request *r);
+/* Makes err the reply. */
+void request_fail(struct request *r, const struct err *err);
+
+#endif

@@ -1,0 +1,15 @@
+/* routes.h -- the tables of routes, one a noun. Each ends with an empty row. */
+#ifndef KENNEL_ROUTES_H
+#define KENNEL_ROUTES_H
+
+#include "api/router.h"
+
+extern const struct route routes_system[];
+extern const struct route routes_score[];
+extern const struct route routes_datasets[];
+extern const struct route routes_backbones[];
+extern const struct route routes_models[];
+extern const struct route routes_jobs[];
+extern const struct route routes_promotion[];
+
+#endif

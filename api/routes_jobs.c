@@ -1,0 +1,152 @@
+/* Retraining: the trigger, and what became of it. */
+#include "api/request.h"
+#include "api/routes.h"
+#include "daemon/jobs.h"
+#include "data/base/cleanup.h"
+#include "data/base/clock.h"
+#include "data/base/json.h"
+
+#include <string.h>
+
+enum { WAIT_MAX_SECONDS = 60, LIST_DEFAULT = 100, LIST_MAX = 1000 };
+
+static struct jobs *jobs_of(const struct request *r)
+{
+    return r->server->parts.jobs;
+}
+
+static enum err_code check_tags(const json_t *tags, struct err *e)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach ((json_t *)(uintptr_t)tags, name, value)
+        if (!json_is_string(value))
+            return err_set(e, ERR_JSON_TYPE, "the request: tags.%.100s must be a string", name);
+    return ERR_OK;
+}
+
+static enum err_code retrain(struct request *r, struct err *e)
+{
+    CLEANUP(json_decref_p) json_t *body = NULL;
+    enum err_code code = request_json(r, &body, e);
+    if (code)
+        return code;
+    struct retrain_request q = { 0 };
+    json_t *recipe = NULL, *tags = NULL;
+    const struct json_field fields[] = {
+        { .name = "mode", .kind = JSON_KIND_STRING, .into = &q.mode, .min = 1, .max = 64 },
+        { .name = "dataset_version",
+          .kind = JSON_KIND_INT,
+          .into = &q.dataset_version,
+          .min = 1,
+          .max = 1e15 },
+        { .name = "recipe", .kind = JSON_KIND_OBJECT, .into = &recipe },
+        { .name = "seed", .kind = JSON_KIND_INT, .into = &q.seed },
+        { .name = "tags", .kind = JSON_KIND_OBJECT, .into = &tags },
+    };
+    code = json_take(body, "the request", fields, sizeof fields / sizeof *fields, e);
+    if (!code && tags)
+        code = check_tags(tags, e);
+    q.recipe = recipe;
+    q.tags = tags;
+    json_t *job;
+    if (!code)
+        code = jobs_submit(jobs_of(r), request_param(r, "m"), &q, r->who, &job, e);
+    if (code)
+        return code;
+    const char *id = json_string_value(json_object_get(job, "id"));
+    reply_header(&r->reply, "Location", "/api/v1/jobs/%s", id ? id : "");
+    reply_header(&r->reply, "Retry-After", "1");
+    return reply_json_take(&r->reply, 202, job, e);
+}
+
+static enum err_code check_state(const char *state, struct err *e)
+{
+    static const char *const states[] = { "queued",   "running", "succeeded",
+                                          "rejected", "failed",  "cancelled" };
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (strcmp(state, states[i]) == 0)
+            return ERR_OK;
+    return err_set(e, ERR_FIELD_RANGE,
+                   "state \"%.40s\" is none of queued, running, succeeded, "
+                   "rejected, failed, cancelled",
+                   state);
+}
+
+static enum err_code list(struct request *r, struct err *e)
+{
+    const char *state = request_query(r, "state");
+    int64_t limit = LIST_DEFAULT;
+    json_t *all;
+    enum err_code code = request_query_int(r, "limit", 1, LIST_MAX, &limit, e);
+    if (!code && state)
+        code = check_state(state, e);
+    if (!code)
+        code = jobs_list(jobs_of(r), state, request_query(r, "model"), (int)limit, &all, e);
+    return code ? code : reply_list(&r->reply, "jobs", all, e);
+}
+
+/* *ret_final is set when the job has ended. */
+static enum err_code reply_job(struct request *r, bool *ret_final, struct err *e)
+{
+    json_t *job;
+    enum err_code code = jobs_show(jobs_of(r), request_param(r, "id"), &job, e);
+    if (code)
+        return code;
+    const char *state = json_string_value(json_object_get(job, "state"));
+    bool final = state && jobs_state_is_final(state);
+    code = reply_json_take(&r->reply, 200, job, e);
+    if (!code && !final)
+        reply_header(&r->reply, "Retry-After", "1");
+    *ret_final = final;
+    return code;
+}
+
+static bool look_again(void *context, bool last)
+{
+    struct request *r = context;
+    struct err e;
+    bool final = false;
+    enum err_code code = reply_job(r, &final, &e);
+    if (!code && !final && !last) {
+        reply_reset(&r->reply);
+        return false;
+    }
+    if (code)
+        request_fail(r, &e);
+    request_finish(r);
+    return true;
+}
+
+static enum err_code show(struct request *r, struct err *e)
+{
+    int64_t wait = 0;
+    bool final = false;
+    enum err_code code = request_query_int(r, "wait", 0, WAIT_MAX_SECONDS, &wait, e);
+    if (!code)
+        code = reply_job(r, &final, e);
+    const char *id = request_param(r, "id");
+    if (code || final || !wait || strlen(id) > PARK_KEY)
+        return code;
+    reply_reset(&r->reply);
+    r->deferred = true;
+    return park_add(r->server->park, id, clock_monotonic_us() + wait * 1000000, look_again, r, e);
+}
+
+static enum err_code cancel(struct request *r, struct err *e)
+{
+    json_t *job;
+    enum err_code code = jobs_cancel(jobs_of(r), request_param(r, "id"), r->who, &job, e);
+    return code ? code : reply_json_take(&r->reply, 200, job, e);
+}
+
+const struct route routes_jobs[] = {
+    { "POST", "/api/v1/models/{m}/retrain", BODY_JSON_OPTIONAL, RUN_TASK, "", retrain,
+      "Retrain a model" },
+    { "GET", "/api/v1/jobs", BODY_NONE, RUN_TASK, "state model limit", list, "List jobs" },
+    { "GET", "/api/v1/jobs/{id}", BODY_NONE, RUN_TASK, "wait", show,
+      "Show a job, or wait for its end" },
+    { "POST", "/api/v1/jobs/{id}/cancel", BODY_JSON_OPTIONAL, RUN_TASK, "", cancel,
+      "Cancel a job" },
+    { 0 },
+};

@@ -1,0 +1,85 @@
+/* Which version is production. */
+#include "api/request.h"
+#include "api/routes.h"
+#include "daemon/promotion.h"
+#include "data/base/cleanup.h"
+#include "data/base/json.h"
+
+enum { REASON_MAX = 1000 };
+
+static enum err_code promote(struct request *r, struct err *e)
+{
+    CLEANUP(json_decref_p) json_t *body = NULL;
+    enum err_code code = request_json(r, &body, e);
+    if (code)
+        return code;
+    int64_t version = 0;
+    bool force = false;
+    const char *reason = NULL;
+    const struct json_field fields[] = {
+        { .name = "version",
+          .kind = JSON_KIND_INT,
+          .required = true,
+          .into = &version,
+          .min = 1,
+          .max = 1e15 },
+        { .name = "force", .kind = JSON_KIND_BOOL, .into = &force },
+        { .name = "reason",
+          .kind = JSON_KIND_STRING,
+          .into = &reason,
+          .min = 1,
+          .max = REASON_MAX },
+    };
+    code = json_take(body, "the request", fields, sizeof fields / sizeof *fields, e);
+    if (code)
+        return code;
+    json_t *moved, *decision = NULL;
+    code = promotion_promote(r->server->parts.state, r->server->parts.serve, request_param(r, "m"),
+                             version, force, reason, r->who, &moved, &decision, e);
+    if (code) {
+        r->problem_name = "gate";
+        r->problem_extra = decision;
+        return code;
+    }
+    json_decref(decision);
+    return reply_json_take(&r->reply, 200, moved, e);
+}
+
+static enum err_code rollback(struct request *r, struct err *e)
+{
+    CLEANUP(json_decref_p) json_t *body = NULL;
+    enum err_code code = request_json(r, &body, e);
+    if (code)
+        return code;
+    const char *reason = NULL;
+    const struct json_field fields[] = {
+        { .name = "reason",
+          .kind = JSON_KIND_STRING,
+          .into = &reason,
+          .min = 1,
+          .max = REASON_MAX },
+    };
+    code = json_take(body, "the request", fields, 1, e);
+    json_t *moved;
+    if (!code)
+        code = promotion_rollback(r->server->parts.state, r->server->parts.serve,
+                                  request_param(r, "m"), reason, r->who, &moved, e);
+    return code ? code : reply_json_take(&r->reply, 200, moved, e);
+}
+
+static enum err_code history(struct request *r, struct err *e)
+{
+    json_t *all;
+    enum err_code code = promotion_history(r->server->parts.state, request_param(r, "m"), &all, e);
+    return code ? code : reply_list(&r->reply, "promotions", all, e);
+}
+
+const struct route routes_promotion[] = {
+    { "POST", "/api/v1/models/{m}/promote", BODY_JSON, RUN_TASK, "", promote,
+      "Make a version production" },
+    { "POST", "/api/v1/models/{m}/rollback", BODY_JSON_OPTIONAL, RUN_TASK, "", rollback,
+      "Go back to the version before" },
+    { "GET", "/api/v1/models/{m}/promotions", BODY_NONE, RUN_TASK, "", history,
+      "List promotions, newest first" },
+    { 0 },
+};

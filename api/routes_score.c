@@ -1,0 +1,121 @@
+/* Pictures in, labels out: the workshop's contract and ours. */
+#include "api/ident.h"
+#include "api/request.h"
+#include "api/routes.h"
+#include "api/score_body.h"
+#include "api/score_reply.h"
+#include "data/base/clock.h"
+
+/* Nobody waits longer for an answer; the scorer drops what is older. */
+enum { DEADLINE_US = 30 * 1000 * 1000, TOP_DEFAULT = 5, TOP_MAX = 10000 };
+
+static enum err_code write_workshop(struct request *r, const struct score_result *result,
+                                    struct err *e)
+{
+    return score_reply_workshop(&result->predictions[0], &r->reply.body, e);
+}
+
+static enum err_code write_predictions(struct request *r, const struct score_result *result,
+                                       struct err *e)
+{
+    char id[IDENT_TEXT + 1];
+    enum err_code code = ident_random(id, e);
+    return code ? code : score_reply_predictions(result, id, &r->reply.body, e);
+}
+
+static void finish(struct request *r, const struct score_result *result,
+                   enum err_code (*write)(struct request *, const struct score_result *,
+                                          struct err *))
+{
+    struct err e = result->err;
+    enum err_code code = result->code;
+    if (!code && !result->count)
+        code = err_set(&e, ERR_INTERNAL, "no prediction");
+    if (!code)
+        code = write(r, result, &e);
+    if (code) {
+        e.code = code;
+        request_fail(r, &e);
+    } else {
+        r->reply.status = 200;
+        r->reply.type = "application/json";
+    }
+    request_finish(r);
+}
+
+static void done_workshop(void *context, const struct score_result *result)
+{
+    finish(context, result, write_workshop);
+}
+
+static void done_predictions(void *context, const struct score_result *result)
+{
+    finish(context, result, write_predictions);
+}
+
+static enum err_code submit(struct request *r, const char *model, int64_t version, int top,
+                            void (*done)(void *, const struct score_result *), struct err *e)
+{
+    const struct buf *picture;
+    enum err_code code = score_body_picture(r, &picture, e);
+    if (code)
+        return code;
+    struct serve_ref *ref;
+    code = serve_borrow(r->server->parts.serve, model, version, &ref, e);
+    if (code)
+        return code;
+    struct score_request q = { .ref = ref,
+                               .bytes = picture->data,
+                               .len = picture->len,
+                               .top = top,
+                               .deadline_us = clock_monotonic_us() + DEADLINE_US,
+                               .done = done,
+                               .context = r };
+    r->deferred = true;
+    code = scorer_submit(r->server->parts.scorer, &q, e);
+    if (code)
+        serve_release(ref);
+    return code;
+}
+
+static enum err_code score_default(struct request *r, struct err *e)
+{
+    return submit(r, NULL, 0, 1, done_workshop, e);
+}
+
+static enum err_code score_service(struct request *r, struct err *e)
+{
+    return submit(r, request_param(r, "name"), 0, 1, done_workshop, e);
+}
+
+static enum err_code score_predictions(struct request *r, int64_t version, struct err *e)
+{
+    int64_t top = TOP_DEFAULT;
+    enum err_code code = request_query_int(r, "top", 1, TOP_MAX, &top, e);
+    return code ? code : submit(r, request_param(r, "m"), version, (int)top, done_predictions, e);
+}
+
+static enum err_code score_model(struct request *r, struct err *e)
+{
+    return score_predictions(r, 0, e);
+}
+
+static enum err_code score_version(struct request *r, struct err *e)
+{
+    int64_t version;
+    enum err_code code = request_version(r, &version, e);
+    return code ? code : score_predictions(r, version, e);
+}
+
+/* A version that is not in production may have to be loaded first: on a task thread. */
+const struct route routes_score[] = {
+    { "POST", "/score", BODY_SCORE_JSON, RUN_SCORE, NULL, score_default,
+      "Classify a picture with the default model" },
+    { "POST", "/api/v1/service/{name}/score", BODY_SCORE_JSON, RUN_SCORE, NULL, score_service,
+      "Classify a picture with a named model, in the workshop's form" },
+    { "POST", "/api/v1/models/{m}/score", BODY_SCORE, RUN_SCORE, "top", score_model,
+      "Classify a picture with the production version" },
+    { "POST", "/api/v1/models/{m}/versions/{v}/score", BODY_SCORE, RUN_TASK, "top", score_version,
+      "Classify a picture with one version" },
+    { 0 },
+};

@@ -1,0 +1,73 @@
+/* Is it alive, is it ready, what can it do. Answered on the HTTP thread. */
+#include "api/openapi.h"
+#include "api/request.h"
+#include "api/routes.h"
+#include "daemon/serve.h"
+#include "data/base/json.h"
+
+static enum err_code healthy(struct request *r, struct err *e)
+{
+    (void)e;
+    reply_fixed(&r->reply, 200, "text/plain", "Healthy", 7);
+    return ERR_OK;
+}
+
+static enum err_code livez(struct request *r, struct err *e)
+{
+    (void)e;
+    reply_fixed(&r->reply, 200, "text/plain", "ok", 2);
+    return ERR_OK;
+}
+
+static json_t *default_model(struct serve *serve)
+{
+    struct serve_ref *ref;
+    if (serve_borrow(serve, NULL, 0, &ref, NULL) != ERR_OK)
+        return json_null();
+    json_t *name = json_string(serve_ref_model(ref));
+    serve_release(ref);
+    return name;
+}
+
+/* Not ready is no fault of anybody's: it is told in the same form, with 503. */
+static enum err_code readyz(struct request *r, struct err *e)
+{
+    struct serve *serve = r->server->parts.serve;
+    bool ready = serve_ready(serve) && !core_stopping(r->server);
+    json_t *o = json_pack("{s:b, s:o}", "ready", ready, "default_model", default_model(serve));
+    if (!o)
+        return err_set(e, ERR_NOMEM, "no memory");
+    enum err_code code = reply_json(&r->reply, ready ? 200 : 503, o, e);
+    json_decref(o);
+    if (!code && !ready)
+        reply_header(&r->reply, "Retry-After", "1");
+    return code;
+}
+
+static enum err_code openapi(struct request *r, struct err *e)
+{
+    (void)e;
+    reply_fixed(&r->reply, 200, "application/json", openapi_json,
+                (size_t)(openapi_json_end - openapi_json));
+    return ERR_OK;
+}
+
+static enum err_code swagger(struct request *r, struct err *e)
+{
+    (void)e;
+    reply_fixed(&r->reply, 200, "application/json", swagger_json,
+                (size_t)(swagger_json_end - swagger_json));
+    return ERR_OK;
+}
+
+const struct route routes_system[] = {
+    { "GET", "/", BODY_NONE, RUN_INLINE, NULL, healthy, "Healthy" },
+    { "GET", "/livez", BODY_NONE, RUN_INLINE, NULL, livez, "Is the process alive" },
+    { "GET", "/readyz", BODY_NONE, RUN_INLINE, NULL, readyz,
+      "Is every production version loaded and warm" },
+    { "GET", "/openapi.json", BODY_NONE, RUN_INLINE, NULL, openapi,
+      "This description, OpenAPI 3.1" },
+    { "GET", "/swagger.json", BODY_NONE, RUN_INLINE, NULL, swagger,
+      "The scoring routes, Swagger 2.0" },
+    { 0 },
+};

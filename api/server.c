@@ -1,0 +1,230 @@
+#include "api/server.h"
+
+#include "api/core.h"
+#include "api/dispatch.h"
+#include "api/listen.h"
+#include "api/request.h"
+#include "daemon/jobs.h"
+#include "data/base/log.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long a stopping server waits for replies that are being sent. */
+enum { ANSWER_SECONDS = 5 };
+
+void server_options_default(struct server_options *o)
+{
+    *o = (struct server_options){ .listen = "127.0.0.1:5001",
+                                  .http_threads = 2,
+                                  .task_threads = 8,
+                                  .max_upload = (uint64_t)64 << 30,
+                                  .max_connections = 4096,
+                                  .idle_seconds = 60,
+                                  .import_threads = 2 };
+}
+
+/* -- what is going on ---------------------------------------------------------------------------
+ */
+
+bool core_stopping(struct server *s)
+{
+    pthread_mutex_lock(&s->mu);
+    bool stopping = s->stopping;
+    pthread_mutex_unlock(&s->mu);
+    return stopping;
+}
+
+bool core_work_begin(struct server *s)
+{
+    pthread_mutex_lock(&s->mu);
+    bool ok = !s->stopping;
+    s->working += ok;
+    pthread_mutex_unlock(&s->mu);
+    return ok;
+}
+
+void core_work_end(struct server *s)
+{
+    pthread_mutex_lock(&s->mu);
+    s->working--;
+    pthread_cond_broadcast(&s->idle);
+    pthread_mutex_unlock(&s->mu);
+}
+
+void core_answer_begin(struct server *s)
+{
+    pthread_mutex_lock(&s->mu);
+    s->answering++;
+    pthread_mutex_unlock(&s->mu);
+}
+
+void core_answer_end(struct server *s)
+{
+    pthread_mutex_lock(&s->mu);
+    s->answering--;
+    pthread_cond_broadcast(&s->idle);
+    pthread_mutex_unlock(&s->mu);
+}
+
+/* -- start --------------------------------------------------------------------------------------
+ */
+
+static void on_job_change(void *context, const char *id)
+{
+    struct server *s = context;
+    park_notify(s->park, id);
+}
+
+static void log_mhd(void *cls, const char *format, va_list ap)
+{
+    (void)cls;
+    char text[256];
+    vsnprintf(text, sizeof text, format, ap);
+    text[strcspn(text, "\n")] = 0;
+    log_event("debug", "http", "detail", text, NULL);
+}
+
+static enum err_code start_daemon(struct server *s, struct err *e)
+{
+    const struct server_options *o = &s->options;
+    int fd = -1;
+    enum err_code code = listen_open(o->listen, o->allow_remote, &fd, &s->port, e);
+    if (code)
+        return code;
+    int threads = o->http_threads < 1 ? 1 : o->http_threads;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem options[] = {
+        { MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_mhd, NULL },
+        { MHD_OPTION_LISTEN_SOCKET, fd, NULL },
+        { MHD_OPTION_CONNECTION_LIMIT, o->max_connections, NULL },
+        { MHD_OPTION_CONNECTION_TIMEOUT, o->idle_seconds, NULL },
+        { MHD_OPTION_CONNECTION_MEMORY_LIMIT, CORE_CONNECTION_MEMORY, NULL },
+        { MHD_OPTION_CONNECTION_MEMORY_INCREMENT, CORE_CONNECTION_MEMORY / 4, NULL },
+        { MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)dispatch_completed, s },
+        { MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)dispatch_unescape, s },
+        { threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads, NULL },
+        { MHD_OPTION_END, 0, NULL },
+    };
+    s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, dispatch_request, s, MHD_OPTION_ARRAY,
+                                 options, MHD_OPTION_END);
+    if (s->daemon)
+        return ERR_OK;
+    close(fd);
+    return err_set(e, ERR_IO, "cannot start the HTTP threads for %s", o->listen);
+}
+
+static enum err_code resolve_import_root(struct server *s, struct err *e)
+{
+    if (!s->options.import_root)
+        return ERR_OK;
+    s->import_root = realpath(s->options.import_root, NULL);
+    if (!s->import_root)
+        return err_errno(e, errno, "import root %s", s->options.import_root);
+    return ERR_OK;
+}
+
+static enum err_code start_parts(struct server *s, struct err *e)
+{
+    enum err_code code = resolve_import_root(s, e);
+    if (!code)
+        code = tasks_new(s->options.task_threads, &s->tasks, e);
+    if (!code)
+        code = park_new(&s->park, e);
+    if (code)
+        return code;
+    if (s->parts.jobs)
+        jobs_listen(s->parts.jobs, on_job_change, s);
+    return start_daemon(s, e);
+}
+
+enum err_code server_new(const struct server_options *o, const struct server_parts *parts,
+                         struct server **ret, struct err *e)
+{
+    struct server *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(e, ERR_NOMEM, "no memory for the HTTP server");
+    s->options = *o;
+    s->parts = *parts;
+    s->limits = *state_limits(parts->state);
+    s->routes = routes();
+    pthread_mutex_init(&s->mu, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->idle, &attr);
+    pthread_condattr_destroy(&attr);
+    enum err_code code = start_parts(s, e);
+    if (code) {
+        server_free(s);
+        return code;
+    }
+    *ret = s;
+    return ERR_OK;
+}
+
+/* -- stop ---------------------------------------------------------------------------------------
+ */
+
+static void abort_uploads(struct server *s)
+{
+    struct err e;
+    err_set(&e, ERR_CANCELLED, "the server is stopping");
+    pthread_mutex_lock(&s->mu);
+    s->stopping = true;
+    for (struct request *r = s->uploads; r; r = r->next_upload)
+        body_stream_abort(r->stream, &e);
+    pthread_mutex_unlock(&s->mu);
+}
+
+/* Whoever works will finish; a client that does not read its reply is not waited for long. */
+static void wait_idle(struct server *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ANSWER_SECONDS;
+    pthread_mutex_lock(&s->mu);
+    while (s->working)
+        pthread_cond_wait(&s->idle, &s->mu);
+    while (s->answering)
+        if (pthread_cond_timedwait(&s->idle, &s->mu, &until) == ETIMEDOUT)
+            break;
+    pthread_mutex_unlock(&s->mu);
+}
+
+static void stop(struct server *s)
+{
+    int fd = MHD_quiesce_daemon(s->daemon);
+    abort_uploads(s);
+    park_stop(s->park);
+    wait_idle(s);
+    MHD_stop_daemon(s->daemon);
+    if (fd >= 0)
+        close(fd);
+}
+
+void server_free(struct server *s)
+{
+    if (!s)
+        return;
+    if (s->daemon)
+        stop(s);
+    if (s->parts.jobs && s->park)
+        jobs_listen(s->parts.jobs, NULL, NULL);
+    tasks_free(s->tasks);
+    park_free(s->park);
+    free(s->import_root);
+    pthread_cond_destroy(&s->idle);
+    pthread_mutex_destroy(&s->mu);
+    free(s);
+}
+
+uint16_t server_port(const struct server *s)
+{
+    return s->port;
+}

@@ -1,0 +1,49 @@
+/* server.h -- the HTTP surface over the daemon's parts.
+ *
+ * HTTP threads (libmicrohttpd, epoll) parse and reply and never wait: scoring goes to the scorer's
+ * queue, waiting for a job is parked until the job changes or the wait is over, everything that may
+ * touch the disk runs on a small pool of task threads; meanwhile the connection is suspended.
+ * Threads: server_new() and server_free() from one thread. */
+#ifndef KENNEL_SERVER_H
+#define KENNEL_SERVER_H
+
+#include "data/base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server;
+struct state;
+struct jobs;
+struct serve;
+struct scorer;
+
+struct server_options {
+    const char *listen;      /* "127.0.0.1:5001", "[::1]:5001"; port 0: any free one */
+    int http_threads;        /* default 2 */
+    int task_threads;        /* default 8 */
+    const char *import_root; /* folder below which {"path": ...} imports are allowed, or NULL */
+    uint64_t max_upload;     /* bytes of an archive, default 64 GiB */
+    int max_connections;     /* default 4096 */
+    int idle_seconds;        /* default 60 */
+    int import_threads;
+    bool allow_remote; /* listen beyond loopback although there are no keys */
+};
+void server_options_default(struct server_options *o);
+
+struct server_parts { /* borrowed; they outlive the server */
+    struct state *state;
+    struct jobs *jobs;
+    struct serve *serve;
+    struct scorer *scorer;
+};
+
+enum err_code server_new(const struct server_options *o, const struct server_parts *parts,
+                         struct server **ret, struct err *e) MUST_USE;
+/* Stops accepting, lets requests in flight end (parked waits are answered at once), closes. */
+void server_free(struct server *s);
+
+/* The port that it listens on. */
+uint16_t server_port(const struct server *s);
+
+#endif

@@ -1,0 +1,382 @@
+/* main.c -- the composition root: reads the options, makes the parts, waits for a signal, and takes
+ * the parts down in the opposite order. Nothing else sees every layer.
+ *
+ * `kenneld worker` is the same program as the child process of one training job.
+ * Exit status: 0 after SIGTERM or SIGINT, 1 when a part cannot be made, 2 for bad options. */
+#include "api/server.h"
+#include "daemon/jobs.h"
+#include "daemon/scorer.h"
+#include "daemon/serve.h"
+#include "daemon/worker.h"
+#include "data/base/cleanup.h"
+#include "data/base/file.h"
+#include "data/base/log.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+
+#define VERSION "0.1.0"
+
+struct options {
+    const char *state; /* NULL: default_state() */
+    const char *port_file;
+    const char *default_model;
+    struct server_options server;
+    struct limits limits;
+    struct scorer_options scorer;
+    struct jobs_options jobs;
+};
+
+/* The kind of an option's value, and so of what `into` points at. */
+enum kind {
+    KIND_TEXT,  /* const char * */
+    KIND_COUNT, /* int */
+    KIND_SIZE,  /* uint64_t, may end in K, M, G or T (powers of 1024) */
+    KIND_FLAG,  /* bool, no value */
+};
+
+struct flag {
+    const char *name, *value; /* value: how --help calls it */
+    enum kind kind;
+    void *into;
+    uint64_t min, max;
+    const char *help;
+};
+
+enum { FLAGS_MAX = 32 };
+
+static size_t list_flags(struct options *o, struct flag ret[FLAGS_MAX])
+{
+    const uint64_t many = 1ull << 50;
+    const struct flag flags[] = {
+        { "state", "DIR", KIND_TEXT, &o->state, 0, 0, "folder for everything that is kept" },
+        { "listen", "ADDR:PORT", KIND_TEXT, &o->server.listen, 0, 0, "where to answer HTTP" },
+        { "port-file", "FILE", KIND_TEXT, &o->port_file, 0, 0,
+          "write the port there once it listens" },
+        { "allow-remote", NULL, KIND_FLAG, &o->server.allow_remote, 0, 0,
+          "listen beyond loopback although there are no keys" },
+        { "default-model", "NAME", KIND_TEXT, &o->default_model, 0, 0,
+          "answers /score; without it the only model in production" },
+        { "import-root", "DIR", KIND_TEXT, &o->server.import_root, 0, 0,
+          "folder below which imports by path are allowed" },
+        { "threads", "N", KIND_COUNT, &o->jobs.threads, 1, 1024, "of each training job" },
+        { "job-runners", "N", KIND_COUNT, &o->jobs.runners, 1, 64, "training jobs at once" },
+        { "score-threads", "N", KIND_COUNT, &o->scorer.threads, 1, 1024, "that score pictures" },
+        { "score-queue", "N", KIND_COUNT, &o->scorer.queue, 1, 1 << 20,
+          "pictures that may wait to be scored" },
+        { "http-threads", "N", KIND_COUNT, &o->server.http_threads, 1, 256,
+          "that parse and reply" },
+        { "task-threads", "N", KIND_COUNT, &o->server.task_threads, 1, 256,
+          "for requests that touch the disk" },
+        { "import-threads", "N", KIND_COUNT, &o->server.import_threads, 1, 1024,
+          "that decode the pictures of an import" },
+        { "max-connections", "N", KIND_COUNT, &o->server.max_connections, 1, 1 << 20,
+          "open at once" },
+        { "idle-seconds", "N", KIND_COUNT, &o->server.idle_seconds, 1, 86400,
+          "after which a silent connection is closed" },
+        { "max-upload", "BYTES", KIND_SIZE, &o->server.max_upload, 1, many, "of an archive" },
+        { "max-entries", "N", KIND_SIZE, &o->limits.archive.max_entries, 1, many,
+          "members of an archive" },
+        { "max-unpacked", "BYTES", KIND_SIZE, &o->limits.archive.max_unpacked, 1, many,
+          "of an archive's files together" },
+        { "max-picture-bytes", "BYTES", KIND_SIZE, &o->limits.max_picture_bytes, 1, 1 << 30,
+          "of one picture's file" },
+        { "max-pixels", "N", KIND_SIZE, &o->limits.image.max_pixels, 1, 1 << 30,
+          "width x height of a picture" },
+        { "max-backbone-bytes", "BYTES", KIND_SIZE, &o->limits.max_backbone_bytes, 1,
+          NETWORK_BYTES_MAX, "of a backbone's ONNX file" },
+        { "max-labels", "N", KIND_COUNT, &o->limits.max_labels, 2, 1000000, "of a dataset" },
+    };
+    _Static_assert(sizeof flags / sizeof *flags <= FLAGS_MAX, "FLAGS_MAX");
+    memcpy(ret, flags, sizeof flags);
+    return sizeof flags / sizeof *flags;
+}
+
+static int count_cores(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+static void options_default(struct options *o)
+{
+    int cores = count_cores();
+    *o = (struct options){ 0 };
+    server_options_default(&o->server);
+    limits_default(&o->limits);
+    o->server.listen = "127.0.0.1:5001";
+    o->server.import_threads = cores;
+    o->scorer = (struct scorer_options){ .threads = cores, .queue = 256 };
+    /* The kernel's link names this very file, even after an upgrade has replaced its path. */
+    o->jobs =
+        (struct jobs_options){ .executable = "/proc/self/exe", .threads = cores, .runners = 1 };
+}
+
+/* /var/lib/kennel for root; others keep their state where the XDG base directories say. */
+static enum err_code default_state(char **ret, struct err *e)
+{
+    const char *home = getenv("HOME"), *xdg = getenv("XDG_STATE_HOME");
+    if (geteuid() == 0)
+        return file_path(ret, e, "/var/lib/kennel");
+    if (xdg && xdg[0] == '/')
+        return file_path(ret, e, "%s/kennel", xdg);
+    if (home && home[0] == '/')
+        return file_path(ret, e, "%s/.local/state/kennel", home);
+    return err_set(e, ERR_FIELD_MISSING, "HOME is not set: name the folder with --state");
+}
+
+static void print_default(const struct flag *f)
+{
+    if (f->kind == KIND_COUNT)
+        printf(" (%d)", *(const int *)f->into);
+    else if (f->kind == KIND_SIZE)
+        printf(" (%" PRIu64 ")", *(const uint64_t *)f->into);
+    else if (strcmp(f->name, "state") == 0)
+        printf(" (root: /var/lib/kennel, others: $XDG_STATE_HOME/kennel)");
+    else if (f->kind == KIND_TEXT && *(const char **)f->into)
+        printf(" (%s)", *(const char **)f->into);
+}
+
+static void print_help(const struct flag *flags, size_t count)
+{
+    printf("Usage: kenneld [OPTION...]\n"
+           "       kenneld worker --state DIR --job ID   (started by kenneld itself)\n\n"
+           "Retrains image classifiers, keeps their versions, and answers with them over HTTP.\n"
+           "Defaults stand in brackets; BYTES may end in K, M, G or T.\n\n");
+    for (size_t i = 0; i < count; i++) {
+        char left[40];
+        snprintf(left, sizeof left, "--%s%s%s", flags[i].name, flags[i].value ? " " : "",
+                 flags[i].value ? flags[i].value : "");
+        printf("  %-28s %s", left, flags[i].help);
+        print_default(&flags[i]);
+        printf("\n");
+    }
+    printf("  %-28s print this and exit\n  %-28s print the version and exit\n", "--help",
+           "--version");
+}
+
+static bool parse_number(const char *text, bool may_scale, uint64_t *ret)
+{
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    char *end;
+    errno = 0;
+    uint64_t n = strtoull(text, &end, 10);
+    if (errno)
+        return false;
+    if (may_scale && *end) {
+        static const char units[] = "KMGT";
+        const char *unit = strchr(units, *end);
+        int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+        if (!unit || n > UINT64_MAX >> shift)
+            return false;
+        n <<= shift;
+        end++;
+    }
+    if (*end)
+        return false;
+    *ret = n;
+    return true;
+}
+
+static bool set_flag(const struct flag *f, const char *value)
+{
+    uint64_t n = 0;
+    switch (f->kind) {
+    case KIND_TEXT:
+        *(const char **)f->into = value;
+        return true;
+    case KIND_FLAG:
+        *(bool *)f->into = true;
+        return true;
+    case KIND_COUNT:
+    case KIND_SIZE:
+        if (!parse_number(value, f->kind == KIND_SIZE, &n) || n < f->min || n > f->max) {
+            fprintf(stderr,
+                    "kenneld: --%s must be a whole number from %" PRIu64 " to %" PRIu64
+                    ", is \"%s\"\n",
+                    f->name, f->min, f->max, value);
+            return false;
+        }
+        if (f->kind == KIND_COUNT)
+            *(int *)f->into = (int)n;
+        else
+            *(uint64_t *)f->into = n;
+        return true;
+    }
+    return false;
+}
+
+/* -1 to go on, else the exit status. */
+static int read_options(int argc, char **argv, struct options *o)
+{
+    struct flag flags[FLAGS_MAX];
+    struct option table[FLAGS_MAX + 3] = { 0 };
+    size_t count = list_flags(o, flags);
+    for (size_t i = 0; i < count; i++)
+        table[i] = (struct option){ flags[i].name,
+                                    flags[i].kind == KIND_FLAG ? no_argument : required_argument,
+                                    NULL, (int)i };
+    table[count] = (struct option){ "help", no_argument, NULL, 'h' };
+    table[count + 1] = (struct option){ "version", no_argument, NULL, 'v' };
+
+    for (;;) {
+        int c = getopt_long(argc, argv, "", table, NULL);
+        if (c == 'h') {
+            options_default(o);
+            print_help(flags, count);
+            return 0;
+        }
+        if (c == 'v') {
+            printf("kenneld %s\n", VERSION);
+            return 0;
+        }
+        if (c == -1)
+            break;
+        if (c == '?' || !set_flag(&flags[c], optarg)) {
+            fprintf(stderr, "kenneld: see kenneld --help\n");
+            return 2;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "kenneld: unexpected argument \"%s\"; see kenneld --help\n", argv[optind]);
+        return 2;
+    }
+    return -1;
+}
+
+static int run_worker(int argc, char **argv)
+{
+    const char *state = NULL, *job = NULL;
+    static const struct option table[] = { { "state", required_argument, NULL, 's' },
+                                           { "job", required_argument, NULL, 'j' },
+                                           { 0 } };
+    for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
+        if (c == 's')
+            state = optarg;
+        else if (c == 'j')
+            job = optarg;
+        else
+            return 2;
+    }
+    if (!state || !job || optind < argc) {
+        fprintf(stderr, "kenneld worker: needs --state DIR and --job ID, and nothing else\n");
+        return 2;
+    }
+    pthread_setname_np(pthread_self(), "kennel-worker"); /* for ps: it was started as "exe" */
+    return worker_main(state, job);
+}
+
+struct parts {
+    struct state *state;
+    struct serve *serve;
+    struct scorer *scorer;
+    struct jobs *jobs;
+    struct server *server;
+};
+
+static enum err_code start(const struct options *o, struct parts *p, struct err *e)
+{
+    enum err_code r = state_open(o->state, &o->limits, &p->state, e);
+    if (r)
+        return r;
+    r = serve_new(p->state, o->default_model, &p->serve, e);
+    if (r && !p->serve)
+        return r;
+    if (r) /* jobs and the other models are not to wait for one that cannot be loaded */
+        log_event("error", "model_not_loaded", "code", err_slug(e->code), "message", e->message,
+                  NULL);
+    r = scorer_new(&o->scorer, &p->scorer, e);
+    if (!r)
+        r = jobs_new(p->state, &o->jobs, &p->jobs, e);
+    if (r)
+        return r;
+    const struct server_parts parts = {
+        .state = p->state, .jobs = p->jobs, .serve = p->serve, .scorer = p->scorer
+    };
+    r = server_new(&o->server, &parts, &p->server, e);
+    if (!r)
+        r = jobs_start(p->jobs, e);
+    return r;
+}
+
+/* Requests in flight need the scorer; waits for jobs end with the server. */
+static void stop(struct parts *p)
+{
+    if (p->server)
+        server_free(p->server);
+    scorer_free(p->scorer);
+    jobs_free(p->jobs);
+    serve_free(p->serve);
+    if (p->state)
+        state_close(p->state);
+}
+
+static enum err_code announce(const struct options *o, const struct parts *p, struct err *e)
+{
+    char port[8], address[256];
+    snprintf(port, sizeof port, "%d", server_port(p->server));
+    snprintf(address, sizeof address, "%s", o->server.listen);
+    char *colon = strrchr(address, ':');
+    if (colon)
+        *colon = 0;
+    if (o->port_file) {
+        enum err_code r = file_write_atomic(o->port_file, port, strlen(port), e);
+        if (r)
+            return r;
+    }
+    log_event("info", "listening", "address", address, "port", port, "state", o->state, "version",
+              VERSION, NULL);
+    return ERR_OK;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "worker") == 0)
+        return run_worker(argc - 1, argv + 1);
+
+    struct options o;
+    options_default(&o);
+    int status = read_options(argc, argv, &o);
+    if (status >= 0)
+        return status;
+    struct err e;
+    CLEANUP(cleanup_free) char *state = NULL;
+    if (!o.state && default_state(&state, &e)) {
+        fprintf(stderr, "kenneld: %s\n", e.message);
+        return 2;
+    }
+    if (!o.state)
+        o.state = state;
+    o.limits.archive.max_member = o.limits.max_picture_bytes;
+    o.scorer.limits = o.limits.image;
+
+    /* Blocked before the first thread, so that every thread inherits it and sigwait() alone sees
+     * them. */
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* past `ulimit -f` a write fails like on a full disk */
+
+    struct parts parts = { 0 };
+    enum err_code r = start(&o, &parts, &e);
+    if (!r)
+        r = announce(&o, &parts, &e);
+    if (!r) {
+        int got = 0;
+        sigwait(&signals, &got);
+        log_event("info", "stopping", "signal", got == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
+    } else {
+        log_event("error", "cannot_start", "code", err_slug(r), "message", e.message, NULL);
+    }
+    stop(&parts);
+    return r ? 1 : 0;
+}

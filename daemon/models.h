@@ -1,0 +1,38 @@
+/* models.h -- models (a dataset, a backbone, a recipe, a gate) and their versions.
+ * Threads: any. */
+#ifndef KENNEL_MODELS_H
+#define KENNEL_MODELS_H
+
+#include "daemon/state.h"
+
+#include <jansson.h>
+
+/* recipe and gate are objects or NULL; both are checked and stored with every default spelled
+ * out. strip_prefix: 1 drops a leading nNNNNNNNN- from labels in answers, 0 keeps it, -1 drops
+ * it when every label has one. Reply and _show: {"name", "dataset", "backbone", "recipe", "gate",
+ * "strip_label_prefix" (true, false, null), "created", "production": version or null,
+ * "versions": count}. ERR_NAME_TAKEN, ERR_DATASET_UNKNOWN, ERR_BACKBONE_UNKNOWN, ERR_RECIPE... */
+enum err_code models_create(struct state *s, const char *name, const char *dataset,
+                            const char *backbone, const json_t *recipe, const json_t *gate,
+                            int strip_prefix, const char *who, json_t **ret, struct err *e)
+    MUST_USE;
+enum err_code models_list(struct state *s, json_t **ret, struct err *e) MUST_USE;
+enum err_code models_show(struct state *s, const char *name, json_t **ret, struct err *e) MUST_USE;
+/* Members of change: dataset, backbone, recipe, gate, strip_label_prefix; absent: as it was. */
+enum err_code models_patch(struct state *s, const char *name, const json_t *change, const char *who,
+                           json_t **ret, struct err *e) MUST_USE;
+
+/* Newest first; each without "report". */
+enum err_code models_versions(struct state *s, const char *name, json_t **ret, struct err *e)
+    MUST_USE;
+/* {"model", "version", "digest", "bytes", "created", "job", "requested_by", "tags", "recipe",
+ *  "seed", "dataset", "dataset_version", "dataset_digest", "backbone", "backbone_digest",
+ *  "duration_seconds", "aliases": [...], "metrics": {...}, "gate": {decision}, "report": {...}}:
+ * metrics and report as nn/retrain.h writes them, the decision as daemon/gate.h does. */
+enum err_code models_version_show(struct state *s, const char *name, int64_t version, json_t **ret,
+                                  struct err *e) MUST_USE;
+/* The artifact's path; the caller owns it. */
+enum err_code models_version_path(struct state *s, const char *name, int64_t version, char **ret,
+                                  struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,60 @@
+/* serve.h -- the models that answer predictions, and how they are replaced.
+ *
+ * A request borrows a snapshot (classifier, version number, labels) for its whole life, so no
+ * answer mixes two versions. A replaced snapshot dies with its last borrow.
+ * Threads: any; serve_free() alone, last. Lock order: the moves' lock (serve_moves_lock()), then
+ * the database's writer, then serve's own mutex, which is never held while something is loaded,
+ * freed or scored. */
+#ifndef KENNEL_SERVE_H
+#define KENNEL_SERVE_H
+
+#include "daemon/state.h"
+#include "nn/classifier.h"
+
+#include <jansson.h>
+
+struct serve;
+struct serve_ref;
+struct serve_scratch;
+
+/* default_model may be NULL: then the only model in production is the default. Loads and warms
+ * every production version. A version that cannot be loaded is logged by the caller: *ret is made
+ * all the same, and serve_ready() stays false. */
+enum err_code serve_new(struct state *s, const char *default_model, struct serve **ret,
+                        struct err *e) MUST_USE;
+void serve_free(struct serve *v);
+
+/* Every production version is loaded and warm. */
+bool serve_ready(struct serve *v);
+
+/* Loads and warms a version without showing it to anybody; the caller owns the reference. */
+enum err_code serve_load(struct serve *v, const char *model, int64_t version,
+                         struct serve_ref **ret, struct err *e) MUST_USE;
+/* Takes the reference: it is production for its model from now on. Whoever moves an alias in the
+ * database holds serve_moves_lock() from before its transaction until after the swap, so that what
+ * is served is what was committed last. */
+void serve_swap(struct serve *v, struct serve_ref *next);
+void serve_moves_lock(struct serve *v);
+void serve_moves_unlock(struct serve *v);
+
+/* model NULL: the default. version 0: production; else that version, loaded on demand (a few are
+ * kept). Give back with serve_release(). ERR_MODEL_UNKNOWN, ERR_VERSION_UNKNOWN, ERR_NOT_PROMOTED,
+ * ERR_MODEL_AMBIGUOUS. */
+enum err_code serve_borrow(struct serve *v, const char *model, int64_t version,
+                           struct serve_ref **ret, struct err *e) MUST_USE;
+void serve_release(struct serve_ref *r);
+
+const struct classifier *serve_ref_classifier(const struct serve_ref *r);
+const char *serve_ref_model(const struct serve_ref *r);
+int64_t serve_ref_version(const struct serve_ref *r);
+/* As answers show them (prefix dropped where the model says so). [classes] borrowed. */
+const char *const *serve_ref_labels(const struct serve_ref *r);
+
+/* A classifier scratch that lives no longer than the snapshot; one user at a time. Given back, it
+ * is lent again: there are as many as ever were in use at once. */
+enum err_code serve_scratch_borrow(struct serve_ref *r, struct serve_scratch **ret, struct err *e)
+    MUST_USE;
+void serve_scratch_release(struct serve_ref *r, struct serve_scratch *s);
+struct classifier_scratch *serve_scratch_classifier(const struct serve_scratch *s);
+
+#endif

@@ -1,0 +1,47 @@
+/* snapshot.h -- private to serve.c and snapshot.c: one loaded version and what is lent with it.
+ *
+ * Immutable once loaded, except for the borrow count (guarded by the owner's mutex) and the list of
+ * idle scratches (guarded by its own, held for a pointer swap).
+ * Threads: snapshot_load() any; snapshot_free() when nobody borrows it any more. */
+#ifndef KENNEL_SNAPSHOT_H
+#define KENNEL_SNAPSHOT_H
+
+#include "daemon/serve.h"
+
+#include <pthread.h>
+
+/* A model in production; lives as long as its owner, since what is promoted is only ever replaced.
+ */
+struct serve_slot {
+    char *name;                /* owned */
+    struct serve_ref *current; /* NULL: could not be loaded; guarded by the owner's mu */
+    struct err failure;        /* then the reason; guarded by the owner's mu */
+    struct serve_slot *next;   /* guarded by the owner's mu */
+};
+
+struct serve_ref {
+    struct serve *owner; /* borrowed */
+    int borrows;         /* guarded by owner's mu */
+    int64_t version;
+    struct classifier *classifier; /* owned */
+    const char **labels;           /* owned; texts are the classifier's */
+    /* Taken by the owner if this becomes the model's first production version, so that a swap
+     * cannot fail. Its name is the model's. */
+    struct serve_slot *slot; /* owned until then */
+    char *model;             /* owned */
+
+    pthread_mutex_t mu;
+    struct serve_scratch *idle; /* guarded by mu */
+};
+
+/* Reads the row and the artifact, builds the classifier and scores one picture with it. borrows is
+ * 1: the caller's. ERR_MODEL_UNKNOWN, ERR_VERSION_UNKNOWN, ERR_BLOB_*, ERR_ONNX_*, ERR_DNN. */
+enum err_code snapshot_load(struct serve *owner, struct state *s, const char *model,
+                            int64_t version, struct serve_ref **ret, struct err *e) MUST_USE;
+void snapshot_free(struct serve_ref *r);
+
+enum err_code serve_slot_new(const char *name, struct serve_slot **ret, struct err *e) MUST_USE;
+/* Not what it points at. NULL is fine. */
+void serve_slot_free(struct serve_slot *slot);
+
+#endif

@@ -1,0 +1,146 @@
+#include "daemon/state.h"
+
+#include "daemon/db.h"
+#include "daemon/migrate.h"
+#include "daemon/sweep.h"
+#include "data/base/cleanup.h"
+#include "data/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+struct state {
+    char *dir;
+    struct limits limits;
+    int lock; /* the open DIR/lock; -1: none */
+    struct db *db;
+    struct blobs *blobs;
+};
+
+CLEANUP_DEFINE(struct state, state_close);
+
+void limits_default(struct limits *l)
+{
+    *l = (struct limits){
+        .image = { .max_pixels = IMAGE_MAX_PIXELS_DEFAULT },
+        .max_picture_bytes = UINT64_C(64) << 20,
+        .max_backbone_bytes = UINT64_C(512) << 20,
+        .archive = { .max_entries = 2000000,
+                     .max_member = UINT64_C(64) << 20,
+                     .max_unpacked = UINT64_C(1) << 40 },
+        .max_labels = 10000,
+    };
+}
+
+/* The kernel drops the lock with the process, however it ends; O_CLOEXEC keeps it from workers. */
+static enum err_code take_lock(struct state *s, struct err *e)
+{
+    CLEANUP(cleanup_free) char *path = NULL;
+    enum err_code r = file_path(&path, e, "%s/lock", s->dir);
+    if (r)
+        return r;
+    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock < 0)
+        return err_errno(e, errno, "cannot open %s", path);
+    if (flock(s->lock, LOCK_EX | LOCK_NB) == 0)
+        return ERR_OK;
+    if (errno == EWOULDBLOCK)
+        return err_set(e, ERR_STATE_LOCKED, "another kenneld owns the state folder %s", s->dir);
+    return err_errno(e, errno, "cannot lock %s", path);
+}
+
+static enum err_code make_folder(const struct state *s, const char *name, char **ret, struct err *e)
+{
+    enum err_code r = file_path(ret, e, "%s/%s", s->dir, name);
+    return r ? r : file_mkdirs(*ret, e);
+}
+
+static enum err_code make_folders(struct state *s, char **ret_blobs, char **ret_jobs, struct err *e)
+{
+    CLEANUP(cleanup_free) char *features = NULL;
+    CLEANUP(cleanup_free) char *staging = NULL;
+    enum err_code r = file_path(&staging, e, "%s/staging", s->dir);
+    if (!r)
+        r = file_remove_tree(staging, e);
+    if (!r)
+        r = file_mkdirs(staging, e);
+    if (!r)
+        r = make_folder(s, "features", &features, e);
+    if (!r)
+        r = make_folder(s, "blobs", ret_blobs, e);
+    return r ? r : make_folder(s, "jobs", ret_jobs, e);
+}
+
+enum err_code state_open(const char *dir, const struct limits *limits, struct state **ret,
+                         struct err *e)
+{
+    CLEANUP(state_close_p) struct state *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(e, ERR_NOMEM, "no memory for the state folder");
+    s->lock = -1;
+    s->limits = *limits;
+    s->dir = strdup(dir);
+    if (!s->dir)
+        return err_set(e, ERR_NOMEM, "no memory for the state folder");
+
+    CLEANUP(cleanup_free) char *blobs = NULL;
+    CLEANUP(cleanup_free) char *jobs = NULL;
+    CLEANUP(cleanup_free) char *database = NULL;
+    enum err_code r = file_path(&database, e, "%s/kennel.db", dir);
+    if (!r)
+        r = file_mkdirs(dir, e);
+    if (!r)
+        r = take_lock(s, e);
+    if (!r)
+        r = make_folders(s, &blobs, &jobs, e);
+    if (!r)
+        r = db_open(database, &s->db, e);
+    if (!r)
+        r = migrate(s->db, e);
+    if (!r)
+        r = blobs_open(blobs, true, &s->blobs, e);
+    if (!r)
+        r = sweep_blobs(s->db, s->blobs, e);
+    if (!r)
+        r = sweep_jobs(s->db, jobs, e);
+    if (!r)
+        r = file_sync_dir(dir, e);
+    if (r)
+        return r;
+    *ret = STEAL(s);
+    return ERR_OK;
+}
+
+void state_close(struct state *s)
+{
+    if (!s)
+        return;
+    blobs_close(s->blobs);
+    db_close(s->db);
+    cleanup_fd(&s->lock);
+    free(s->dir);
+    free(s);
+}
+
+struct blobs *state_blobs(struct state *s)
+{
+    return s->blobs;
+}
+
+struct db *state_db(struct state *s)
+{
+    return s->db;
+}
+
+const struct limits *state_limits(const struct state *s)
+{
+    return &s->limits;
+}
+
+const char *state_dir(const struct state *s)
+{
+    return s->dir;
+}

@@ -1,0 +1,44 @@
+/* state.h -- the state folder: who owns it, where things lie, the database and the blobs.
+ *
+ *   DIR/lock           flock()ed by the one kenneld that owns the folder
+ *   DIR/kennel.db      SQLite, WAL, STRICT, foreign keys, numbered migrations
+ *   DIR/blobs/         content-addressed files (data/blob.h)
+ *   DIR/features/      feature cache (data/feature_cache.h)
+ *   DIR/jobs/ID/       a worker's specification and output
+ *   DIR/staging/       uploads and imports under way; emptied at start
+ *
+ * Invariants: a blob is durable before the row that names it commits; a blob is removed only
+ * by the sweep at start, when nothing else runs, and only when no row names it.
+ * Threads: any. The database hands each caller a connection of its own (daemon/db.h). */
+#ifndef KENNEL_STATE_H
+#define KENNEL_STATE_H
+
+#include "data/archive.h"
+#include "data/blob.h"
+#include "data/image.h"
+
+struct state;
+struct db;
+
+/* Every limit on what comes from outside that is not HTTP's own; --help names each. */
+struct limits {
+    struct image_limits image;     /* --max-pixels, 50 MP */
+    uint64_t max_picture_bytes;    /* --max-picture-bytes, 64 MiB */
+    uint64_t max_backbone_bytes;   /* --max-backbone-bytes, 512 MiB */
+    struct archive_limits archive; /* --max-entries 2,000,000; unpacked 1 TiB */
+    int max_labels;                /* 10,000 per dataset */
+};
+void limits_default(struct limits *l);
+
+/* Creates what is missing, takes the lock (ERR_STATE_LOCKED naming the folder), migrates, and
+ * sweeps blobs and job folders that no row names. */
+enum err_code state_open(const char *dir, const struct limits *limits, struct state **ret,
+                         struct err *e) MUST_USE;
+void state_close(struct state *s);
+
+struct blobs *state_blobs(struct state *s);
+struct db *state_db(struct state *s);
+const struct limits *state_limits(const struct state *s);
+const char *state_dir(const struct state *s);
+
+#endif

@@ -1,0 +1,225 @@
+#include "daemon/submission.h"
+
+#include "daemon/db.h"
+#include "data/base/clock.h"
+#include "data/base/json.h"
+#include "nn/retrain.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* TRAIN_MIN: cross-validation needs a picture of each class on both sides. */
+enum { TRAIN_MIN = 2, TAGS_MAX = 64, TAG_NAME_MAX = 100, TAG_VALUE_MAX = 1000 };
+
+/* What the row is made of; fini frees it. */
+struct submission {
+    int64_t model, dataset, backbone;
+    int64_t version; /* of the dataset */
+    json_t *model_recipe, *gate, *counts;
+    json_t *recipe;   /* merged, every member spelled out */
+    const char *mode; /* static */
+};
+
+static void submission_fini(struct submission *s)
+{
+    json_decref(s->model_recipe);
+    json_decref(s->gate);
+    json_decref(s->counts);
+    json_decref(s->recipe);
+}
+
+static enum err_code read_model(struct db_tx *t, const char *name, struct submission *ret,
+                                struct err *e)
+{
+    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
+    enum err_code r =
+        db_get(t, &row, e, "SELECT id, dataset, backbone, recipe, gate FROM model WHERE name = ?",
+               DB_TEXT(name));
+    if (r)
+        return r;
+    if (!row)
+        return err_set(e, ERR_MODEL_UNKNOWN, "there is no model \"%.80s\"", name);
+    ret->model = db_int(row, 0);
+    ret->dataset = db_int(row, 1);
+    ret->backbone = db_int(row, 2);
+    r = db_json(row, 3, &ret->model_recipe, e);
+    return r ? r : db_json(row, 4, &ret->gate, e);
+}
+
+static enum err_code read_counts(struct db_tx *t, int64_t wanted, struct submission *ret,
+                                 struct err *e)
+{
+    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
+    enum err_code r = db_get(t, &row, e,
+                             "SELECT number, counts, pictures FROM dataset_version "
+                             "WHERE dataset = ? AND (? = 0 OR number = ?) "
+                             "ORDER BY number DESC LIMIT 1",
+                             DB_INT(ret->dataset), DB_INT(wanted), DB_INT(wanted));
+    if (r)
+        return r;
+    if (!row && wanted)
+        return err_set(e, ERR_VERSION_UNKNOWN, "the model's dataset has no version %" PRId64,
+                       wanted);
+    if (!row)
+        return err_set(e, ERR_DATASET_EMPTY,
+                       "the model's dataset has no version yet: import "
+                       "pictures first");
+    if (db_int(row, 2) == 0)
+        return err_set(e, ERR_DATASET_EMPTY, "version %" PRId64 " of the dataset has no pictures",
+                       db_int(row, 0));
+    ret->version = db_int(row, 0);
+    return db_json(row, 1, &ret->counts, e);
+}
+
+static int64_t count_of(const json_t *counts, const char *split)
+{
+    return json_integer_value(json_object_get(counts, split));
+}
+
+static enum err_code check_counts(const struct submission *s, struct err *e)
+{
+    int64_t classes = 0, val = 0, test = 0;
+    const char *label;
+    json_t *counts;
+    json_object_foreach (s->counts, label, counts) {
+        val += count_of(counts, "val");
+        test += count_of(counts, "test");
+        classes +=
+            count_of(counts, "train") + count_of(counts, "val") + count_of(counts, "test") > 0;
+    }
+    if (classes < 2)
+        return err_set(e, ERR_DATASET_ONE_CLASS,
+                       "version %" PRId64 " of the dataset has %" PRId64
+                       " label; a classifier needs at least 2",
+                       s->version, classes);
+    json_object_foreach (s->counts, label, counts) {
+        int64_t train = count_of(counts, "train");
+        if (train < TRAIN_MIN && train + count_of(counts, "val") + count_of(counts, "test") > 0)
+            return err_set(e, ERR_CLASS_TOO_SMALL,
+                           "label \"%.200s\" has %" PRId64
+                           " pictures in the train split of version %" PRId64
+                           "; each label needs at least %d",
+                           label, train, s->version, TRAIN_MIN);
+    }
+    if (val + test == 0)
+        return err_set(e, ERR_HOLDOUT_EMPTY,
+                       "version %" PRId64
+                       " of the dataset has no pictures in the splits test and val to measure on",
+                       s->version);
+    return ERR_OK;
+}
+
+static enum err_code merge_recipe(const struct retrain_request *q, struct submission *s,
+                                  struct err *e)
+{
+    CLEANUP(json_decref_p) json_t *merged = json_deep_copy(s->model_recipe);
+    if (!merged)
+        return err_set(e, ERR_NOMEM, "no memory for a recipe");
+    if (q->recipe && !json_is_object(q->recipe))
+        return err_set(e, ERR_JSON_TYPE, "the request: recipe must be an object");
+    if (q->recipe && json_object_update(merged, (json_t *)q->recipe) < 0)
+        return err_set(e, ERR_NOMEM, "no memory for a recipe");
+    enum err_code r = ERR_OK;
+    if (q->mode)
+        r = json_put(merged, "mode", json_string(q->mode), e);
+    struct recipe recipe;
+    if (!r)
+        r = recipe_parse(merged, &recipe, e);
+    if (r)
+        return r;
+    s->mode = recipe.mode;
+    s->recipe = recipe_json(&recipe);
+    return s->recipe ? ERR_OK : err_set(e, ERR_NOMEM, "no memory for a recipe");
+}
+
+static enum err_code check_tags(const json_t *tags, struct err *e)
+{
+    if (!tags)
+        return ERR_OK;
+    if (!json_is_object(tags))
+        return err_set(e, ERR_JSON_TYPE, "the request: tags must be an object");
+    if (json_object_size(tags) > TAGS_MAX)
+        return err_set(e, ERR_FIELD_RANGE, "the request: tags has %zu members, at most %d are kept",
+                       json_object_size(tags), TAGS_MAX);
+    const char *name;
+    json_t *value;
+    json_object_foreach ((json_t *)tags, name, value) {
+        if (!json_is_string(value))
+            return err_set(e, ERR_JSON_TYPE, "the request: tag \"%.100s\" must be a string", name);
+        if (strlen(name) > TAG_NAME_MAX || json_string_length(value) > TAG_VALUE_MAX)
+            return err_set(e, ERR_FIELD_RANGE,
+                           "the request: tag \"%.100s\": a name has at most %d bytes, a value %d",
+                           name, TAG_NAME_MAX, TAG_VALUE_MAX);
+    }
+    return ERR_OK;
+}
+
+static enum err_code tags_text(const json_t *tags, char **ret, struct err *e)
+{
+    CLEANUP(json_decref_p) json_t *none = json_object();
+    if (!none)
+        return err_set(e, ERR_NOMEM, "no memory for tags");
+    return db_json_column(tags ? tags : none, ret, e);
+}
+
+static enum err_code insert(struct db_tx *t, const char *id, const struct submission *s,
+                            const struct retrain_request *q, const char *who, struct err *e)
+{
+    CLEANUP(cleanup_free) char *recipe = NULL;
+    CLEANUP(cleanup_free) char *gate = NULL;
+    CLEANUP(cleanup_free) char *tags = NULL;
+    enum err_code r = db_json_column(s->recipe, &recipe, e);
+    if (!r)
+        r = db_json_column(s->gate, &gate, e);
+    if (!r)
+        r = tags_text(q->tags, &tags, e);
+    if (r)
+        return r;
+    return db_exec(t, e,
+                   "INSERT INTO job (id, model, state, dataset, dataset_version, backbone, mode, "
+                   "recipe, gate, seed, tags, requested_by, created_ms) "
+                   "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   DB_TEXT(id), DB_INT(s->model), DB_INT(s->dataset), DB_INT(s->version),
+                   DB_INT(s->backbone), DB_TEXT(s->mode), DB_TEXT(recipe), DB_TEXT(gate),
+                   DB_INT(q->seed), DB_TEXT(tags), DB_TEXT(who), DB_INT(clock_utc_ms()));
+}
+
+static enum err_code audit(struct db_tx *t, const char *id, const char *model,
+                           const struct submission *s, const char *who, struct err *e)
+{
+    char subject[80];
+    snprintf(subject, sizeof subject, "job/%s", id);
+    CLEANUP(json_decref_p)
+    json_t *after = json_pack("{s:s, s:I, s:O}", "model", model, "dataset_version",
+                              (json_int_t)s->version, "recipe", s->recipe);
+    if (!after)
+        return err_set(e, ERR_NOMEM, "no memory for a job");
+    return db_audit(t, who, "job.submit", subject, NULL, after, e);
+}
+
+enum err_code submission_add(struct state *s, const char *id, const char *model,
+                             const struct retrain_request *q, const char *who, struct err *e)
+{
+    CLEANUP(db_end_p) struct db_tx *t = NULL;
+    CLEANUP(submission_fini) struct submission sub = { 0 };
+    if (q->dataset_version < 0)
+        return err_set(e, ERR_FIELD_RANGE,
+                       "the request: dataset_version must be at least 1, is %" PRId64,
+                       q->dataset_version);
+    enum err_code r = check_tags(q->tags, e);
+    if (!r)
+        r = db_write(state_db(s), &t, e);
+    if (!r)
+        r = read_model(t, model, &sub, e);
+    if (!r)
+        r = merge_recipe(q, &sub, e);
+    if (!r)
+        r = read_counts(t, q->dataset_version, &sub, e);
+    if (!r)
+        r = check_counts(&sub, e);
+    if (!r)
+        r = insert(t, id, &sub, q, who, e);
+    if (!r)
+        r = audit(t, id, model, &sub, who, e);
+    return r ? r : db_commit(&t, e);
+}

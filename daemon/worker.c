@@ -1,0 +1,178 @@
+#include "daemon/worker.h"
+
+#include "daemon/spec.h"
+#include "data/base/cleanup.h"
+#include "data/base/clock.h"
+#include "data/base/file.h"
+#include "data/base/json.h"
+#include "data/base/name.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+enum {
+    SPEC_BYTES_MAX = 1 << 20,
+    LINE_BYTES_MAX = 4096,
+    ARTIFACT_BYTES_MAX = 1 << 30,
+    TELL_EVERY_US = 100000,
+    NICE_LOWEST = 19
+};
+
+struct worker {
+    char *folder; /* jobs/ID */
+    struct blobs *blobs;
+    char *features;
+    json_t *spec_json; /* lends text to spec */
+    struct retrain_spec spec;
+    char phase[16]; /* of the last line */
+    int64_t told_us;
+};
+
+static void worker_fini(struct worker *w)
+{
+    free(w->folder);
+    blobs_close(w->blobs);
+    free(w->features);
+    json_decref(w->spec_json);
+}
+
+/* A blocked signal or an ignored one is inherited from the daemon through exec. All files of
+ * ours are written by rename, so that dying anywhere is safe. */
+static void reset_signals(void)
+{
+    static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
+    sigset_t none;
+    sigemptyset(&none);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        signal(numbers[i], SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* False when the parent has died already. One that was gone before the first getppid() shows as a
+ * closed pipe at the first line. */
+static bool die_with_parent(void)
+{
+    pid_t parent = getppid();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return getppid() == parent;
+}
+
+/* Scoring goes before training. Threads made later inherit it. */
+static void yield_cpu(void)
+{
+    const struct sched_param none = { 0 };
+    if (sched_setscheduler(0, SCHED_IDLE, &none) < 0)
+        (void)setpriority(PRIO_PROCESS, 0, NICE_LOWEST);
+}
+
+/* False when nobody reads any more. A line lost for lack of memory is no reason to lose the job. */
+static bool write_line(const json_t *object)
+{
+    CLEANUP(buf_fini) struct buf line;
+    buf_init(&line, LINE_BYTES_MAX);
+    if (!object || json_write(object, &line, NULL) || buf_append(&line, "\n", 1, NULL))
+        return true;
+    return file_write_all(STDOUT_FILENO, line.data, line.len, "standard output", NULL) == ERR_OK;
+}
+
+static bool tell(void *context, const char *phase, size_t done, size_t total)
+{
+    struct worker *w = context;
+    int64_t now = clock_monotonic_us();
+    bool is_new = strcmp(phase, w->phase) != 0;
+    if (!is_new && done < total && now - w->told_us < TELL_EVERY_US)
+        return false;
+    snprintf(w->phase, sizeof w->phase, "%s", phase);
+    w->told_us = now;
+    CLEANUP(json_decref_p)
+    json_t *line = json_pack("{s:s, s:I, s:I}", "phase", phase, "done", (json_int_t)done, "total",
+                             (json_int_t)total);
+    return !write_line(line);
+}
+
+/* A message may hold a file's or label's bytes, cut anywhere; JSON takes UTF-8 only. */
+static void write_error(enum err_code code, struct err *e)
+{
+    json_t *message = json_string(e->message);
+    for (char *c = e->message; !message && *c; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    if (!message)
+        message = json_string(e->message);
+    CLEANUP(json_decref_p)
+    json_t *line = json_pack("{s:{s:s, s:o}}", "error", "code", err_slug(code), "message", message);
+    (void)write_line(line);
+}
+
+static enum err_code read_spec(struct worker *w, struct err *e)
+{
+    CLEANUP(cleanup_free) char *path = NULL;
+    CLEANUP(buf_fini) struct buf text;
+    buf_init(&text, SPEC_BYTES_MAX);
+    enum err_code r = file_path(&path, e, "%s/spec.json", w->folder);
+    if (!r)
+        r = file_read(path, &text, e);
+    if (!r)
+        r = json_read((const char *)text.data, text.len, &w->spec_json, e);
+    return r ? r : spec_from_json(w->spec_json, &w->spec, e);
+}
+
+static enum err_code open_state(struct worker *w, const char *state_dir, const char *job,
+                                struct err *e)
+{
+    CLEANUP(cleanup_free) char *blobs = NULL;
+    enum err_code r = name_check(job, "job id", e);
+    if (!r)
+        r = file_path(&w->folder, e, "%s/jobs/%s", state_dir, job);
+    if (!r)
+        r = file_path(&w->features, e, "%s/features", state_dir);
+    if (!r)
+        r = file_path(&blobs, e, "%s/blobs", state_dir);
+    return r ? r : blobs_open(blobs, false, &w->blobs, e);
+}
+
+static enum err_code write_output(const struct worker *w, const char *name, const struct buf *bytes,
+                                  struct err *e)
+{
+    CLEANUP(cleanup_free) char *path = NULL;
+    enum err_code r = file_path(&path, e, "%s/%s", w->folder, name);
+    return r ? r : file_write_atomic(path, bytes->data, bytes->len, e);
+}
+
+static enum err_code train(struct worker *w, struct err *e)
+{
+    CLEANUP(buf_fini) struct buf artifact;
+    CLEANUP(buf_fini) struct buf report;
+    CLEANUP(json_decref_p) json_t *object = NULL;
+    buf_init(&artifact, ARTIFACT_BYTES_MAX);
+    buf_init(&report, ARTIFACT_BYTES_MAX);
+    enum err_code r = retrain_run(&w->spec, w->blobs, w->features, tell, w, &artifact, &object, e);
+    if (!r)
+        r = json_write(object, &report, e);
+    /* In this order: a report says that the model is there. */
+    if (!r)
+        r = write_output(w, "model.onnx", &artifact, e);
+    return r ? r : write_output(w, "report.json", &report, e);
+}
+
+int worker_main(const char *state_dir, const char *job)
+{
+    CLEANUP(worker_fini) struct worker w = { 0 };
+    struct err e = { 0 };
+    reset_signals();
+    if (!die_with_parent())
+        return 1;
+    yield_cpu();
+    enum err_code r = open_state(&w, state_dir, job, &e);
+    if (!r)
+        r = read_spec(&w, &e);
+    if (!r)
+        r = train(&w, &e);
+    if (!r)
+        return 0;
+    write_error(r, &e);
+    return 1;
+}

@@ -1,0 +1,15 @@
+/* worker.h -- the child process that runs one training job.
+ *
+ * A pure function of jobs/ID/spec.json, the blobs and the feature cache; it never opens the
+ * database. It writes jobs/ID/model.onnx, then jobs/ID/report.json (both atomically; the report's
+ * presence means "done"), and one JSON line per progress step on standard output:
+ * {"phase":"features","done":120,"total":1479}. On failure the last line is
+ * {"error":{"code":"disk_full","message":"..."}} and the exit status 1.
+ * Runs at idle CPU priority (SCHED_IDLE). */
+#ifndef KENNEL_WORKER_H
+#define KENNEL_WORKER_H
+
+/* state_dir/jobs/job is the folder. Returns the exit status. */
+int worker_main(const char *state_dir, const char *job);
+
+#endif

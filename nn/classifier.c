@@ -1,0 +1,137 @@
+#include "nn/classifier.h"
+
+#include "data/base/cleanup.h"
+#include "nn/head.h"
+#include "nn/labels.h"
+#include "nn/plan.h"
+#include "nn/preprocess_meta.h"
+
+#include <string.h>
+
+enum { LABELS_TEXT_MAX = 1 << 24 };
+
+struct classifier {
+    struct plan *plan;
+    struct preprocess pre;
+    struct labels labels;
+};
+
+struct classifier_scratch {
+    struct preprocess_scratch *pre;
+    struct plan_scratch *plan;
+    float *input; /* [3][size][size] */
+};
+
+CLEANUP_DEFINE(struct classifier, classifier_free);
+CLEANUP_DEFINE(struct classifier_scratch, classifier_scratch_free);
+CLEANUP_DEFINE(struct network, network_free);
+
+enum err_code classifier_load(const void *bytes, size_t len, struct classifier **ret, struct err *e)
+{
+    CLEANUP(classifier_free_p) struct classifier *c = calloc(1, sizeof *c);
+    CLEANUP(network_free_p) struct network *n = NULL;
+    if (!c)
+        return err_set(e, ERR_NOMEM, "no memory for a classifier");
+    const struct plan_options options = { .batch = 1 };
+    enum err_code r = network_load(bytes, len, &n, e);
+    if (!r)
+        r = labels_parse(network_meta(n, CLASSIFIER_META_LABELS), &c->labels, e);
+    if (!r)
+        r = preprocess_meta_read(n, NULL, &c->pre, e);
+    if (!r)
+        r = plan_new(n, &options, &c->plan, e);
+    if (r)
+        return r;
+    if (plan_output_size(c->plan) != (size_t)c->labels.count)
+        return err_set(e, ERR_ONNX_GRAPH, "%zu outputs for %d labels", plan_output_size(c->plan),
+                       c->labels.count);
+    *ret = STEAL(c);
+    return ERR_OK;
+}
+
+void classifier_free(struct classifier *c)
+{
+    if (!c)
+        return;
+    plan_free(c->plan);
+    labels_fini(&c->labels);
+    free(c);
+}
+
+int classifier_classes(const struct classifier *c)
+{
+    return c->labels.count;
+}
+
+const char *const *classifier_labels(const struct classifier *c)
+{
+    return (const char *const *)c->labels.names;
+}
+
+const struct preprocess *classifier_preprocess(const struct classifier *c)
+{
+    return &c->pre;
+}
+
+enum err_code classifier_scratch_new(const struct classifier *c, struct classifier_scratch **ret,
+                                     struct err *e)
+{
+    CLEANUP(classifier_scratch_free_p) struct classifier_scratch *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(e, ERR_NOMEM, "no memory to score");
+    s->input = calloc(plan_input_size(c->plan), sizeof *s->input);
+    if (!s->input)
+        return err_set(e, ERR_NOMEM, "no memory to score");
+    enum err_code r = preprocess_scratch_new(&s->pre, e);
+    if (!r)
+        r = plan_scratch_new(c->plan, &s->plan, e);
+    if (!r)
+        *ret = STEAL(s);
+    return r;
+}
+
+void classifier_scratch_free(struct classifier_scratch *s)
+{
+    if (!s)
+        return;
+    preprocess_scratch_free(s->pre);
+    plan_scratch_free(s->plan);
+    free(s->input);
+    free(s);
+}
+
+enum err_code classifier_score(const struct classifier *c, struct classifier_scratch *s,
+                               const void *bytes, size_t len, const struct image_limits *limits,
+                               float *ret, struct err *e)
+{
+    enum err_code r = preprocess_file(&c->pre, s->pre, bytes, len, limits, 0, s->input, e);
+    return r ? r : plan_run(c->plan, s->plan, s->input, ret, e);
+}
+
+enum err_code classifier_export(const struct backbone *b, const struct head *h,
+                                const char *const *labels, const struct network_meta_pair *extra,
+                                size_t extra_count, struct buf *ret, struct err *e)
+{
+    enum { OWN = 3 };
+    CLEANUP(buf_fini) struct buf text;
+    struct preprocess_meta pre;
+    char hex[DIGEST_HEX + 1];
+    buf_init(&text, LABELS_TEXT_MAX);
+    enum err_code r = labels_write(labels, h->classes, &text, e);
+    if (r)
+        return r;
+    preprocess_meta_write(&b->pre, &pre);
+    digest_hex(&b->digest, hex);
+    size_t count = OWN + PREPROCESS_META_PAIRS + extra_count;
+    CLEANUP(cleanup_free) struct network_meta_pair *pairs = calloc(count, sizeof *pairs);
+    if (!pairs)
+        return err_set(e, ERR_NOMEM, "no memory for a model's metadata");
+    pairs[0] = (struct network_meta_pair){ CLASSIFIER_META_LABELS, (const char *)text.data };
+    pairs[1] = (struct network_meta_pair){ CLASSIFIER_META_BACKBONE, hex };
+    pairs[2] = (struct network_meta_pair){ CLASSIFIER_META_FEATURE, b->feature };
+    memcpy(pairs + OWN, pre.pairs, sizeof pre.pairs);
+    if (extra_count)
+        memcpy(pairs + OWN + PREPROCESS_META_PAIRS, extra, extra_count * sizeof *extra);
+    return network_export(b->network, b->feature, h->weight, h->bias, h->classes, pairs, count, ret,
+                          e);
+}

@@ -1,0 +1,52 @@
+/* classifier.h -- a trained model version: an ONNX file that answers with labels.
+ *
+ * The file is what retrain wrote (backbone + head, labels and preprocessing in
+ * metadata_props). A classifier is immutable and shared; each thread scores with its own
+ * scratch; nothing allocates per picture in steady state.
+ * Threads: classifier_score() any number at once, one per scratch. */
+#ifndef KENNEL_CLASSIFIER_H
+#define KENNEL_CLASSIFIER_H
+
+#include "data/image.h"
+#include "nn/backbone.h"
+
+/* metadata_props of a model version; values are text, labels a JSON array. Beside these are the
+ * keys of nn/preprocess_meta.h. No time, job or version number is among them: equal training gives
+ * equal bytes. */
+#define CLASSIFIER_META_LABELS "kennel.labels"
+#define CLASSIFIER_META_BACKBONE "kennel.backbone_digest"
+#define CLASSIFIER_META_FEATURE "kennel.feature_tensor"
+#define CLASSIFIER_META_DATASET "kennel.dataset_digest"
+#define CLASSIFIER_META_RECIPE "kennel.recipe"
+#define CLASSIFIER_META_SEED "kennel.seed"
+#define CLASSIFIER_META_ENGINE "kennel.engine"
+
+struct classifier;
+struct classifier_scratch;
+
+enum err_code classifier_load(const void *bytes, size_t len, struct classifier **ret, struct err *e)
+    MUST_USE;
+void classifier_free(struct classifier *c);
+
+int classifier_classes(const struct classifier *c);
+/* [classes] borrowed texts, in the order of the probabilities. */
+const char *const *classifier_labels(const struct classifier *c);
+const struct preprocess *classifier_preprocess(const struct classifier *c);
+
+enum err_code classifier_scratch_new(const struct classifier *c, struct classifier_scratch **ret,
+                                     struct err *e) MUST_USE;
+void classifier_scratch_free(struct classifier_scratch *s);
+
+/* A JPEG or PNG -> probabilities [classes]. Errors as image_decode(), ERR_DNN. */
+enum err_code classifier_score(const struct classifier *c, struct classifier_scratch *s,
+                               const void *bytes, size_t len, const struct image_limits *limits,
+                               float *ret, struct err *e) MUST_USE;
+
+/* Appends the file. labels [head classes]. Metadata: labels, backbone, feature and preprocessing,
+ * then the extra pairs (the rest of the lineage) in their order. */
+struct head;
+enum err_code classifier_export(const struct backbone *b, const struct head *h,
+                                const char *const *labels, const struct network_meta_pair *extra,
+                                size_t extra_count, struct buf *ret, struct err *e) MUST_USE;
+
+#endif

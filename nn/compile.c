@@ -1,0 +1,342 @@
+#include "nn/plan_parts.h"
+
+#include "data/base/cleanup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+CLEANUP_DEFINE(struct dnn_layout, dnn_layout_free);
+
+static enum err_code no_memory(struct err *e)
+{
+    return err_set(e, ERR_NOMEM, "no memory to compile the network");
+}
+
+/* Grows *list so that one more entry fits. */
+static bool make_room(void **list, int count, int *max, size_t size)
+{
+    if (count < *max)
+        return true;
+    int more = *max ? *max * 2 : 64;
+    void *grown = realloc(*list, (size_t)more * size);
+    if (!grown)
+        return false;
+    *list = grown;
+    *max = more;
+    return true;
+}
+
+struct dnn_layout *plan_plain(const struct tensor *t)
+{
+    static const int64_t one = 1;
+    return t->rank ? dnn_layout_new(t->rank, t->dims, DNN_PLAIN)
+                   : dnn_layout_new(1, &one, DNN_PLAIN);
+}
+
+int plan_add_value(struct plan *p, const struct tensor *shape, struct dnn_layout *layout)
+{
+    if (!make_room((void **)&p->values, p->value_count, &p->value_max, sizeof *p->values)) {
+        dnn_layout_free(layout);
+        return -1;
+    }
+    int v = p->value_count++;
+    p->values[v] =
+        (struct plan_value){ .shape = *shape,
+                             .layout = layout,
+                             .parent = v,
+                             .bytes = layout ? dnn_layout_bytes(layout) : tensor_bytes(shape),
+                             .first = -1,
+                             .last = -1,
+                             .copy = -1 };
+    return v;
+}
+
+enum err_code plan_define(struct plan *p, int value, struct dnn_layout *layout, struct err *e)
+{
+    struct plan_value *v = &p->values[value];
+    if (!layout && v->shape.type == TENSOR_F32)
+        return no_memory(e);
+    dnn_layout_free(v->layout);
+    v->layout = layout;
+    v->bytes = layout ? dnn_layout_bytes(layout) : tensor_bytes(&v->shape);
+    v->parent = value;
+    v->uses_left = v->uses;
+    v->defined = true;
+    return ERR_OK;
+}
+
+enum err_code plan_emit(struct plan *p, struct dnn_primitive *primitive, const char *name,
+                        struct instr **ret, struct err *e)
+{
+    if (!make_room((void **)&p->instrs, p->instr_count, &p->instr_max, sizeof *p->instrs)) {
+        dnn_primitive_free(primitive);
+        return no_memory(e);
+    }
+    struct instr *i = &p->instrs[p->instr_count++];
+    *i = (struct instr){ .kind = primitive ? INSTR_DNN : INSTR_COPY, .primitive = primitive };
+    i->name = strdup(name);
+    if (!i->name)
+        return no_memory(e);
+    size_t scratchpad = primitive ? dnn_primitive_scratchpad(primitive) : 0;
+    p->scratchpad = scratchpad > p->scratchpad ? scratchpad : p->scratchpad;
+    *ret = i;
+    return ERR_OK;
+}
+
+enum err_code plan_arg(struct plan *p, struct instr *i, int role, struct operand of,
+                       const struct dnn_layout *layout, struct err *e)
+{
+    struct arg *grown = realloc(i->args, (size_t)(i->arg_count + 1) * sizeof *grown);
+    if (!grown)
+        return no_memory(e);
+    i->args = grown;
+    struct arg a = { role, of, layout ? dnn_layout_copy(layout) : NULL };
+    if (layout && !a.layout)
+        return no_memory(e);
+    i->args[i->arg_count++] = a;
+    if (of.value >= 0) {
+        int now = (int)(i - p->instrs);
+        struct plan_value *v = &p->values[of.value];
+        v->first = v->first < 0 ? now : v->first;
+        v->last = now;
+    }
+    return ERR_OK;
+}
+
+static enum err_code param_new(struct plan *p, size_t bytes, struct operand *ret, struct err *e)
+{
+    if (!make_room((void **)&p->params, p->param_count, &p->param_max, sizeof *p->params))
+        return no_memory(e);
+    void *data = NULL;
+    size_t room = (bytes / DNN_ALIGN + 1) * DNN_ALIGN;
+    if (posix_memalign(&data, DNN_ALIGN, room))
+        return err_set(e, ERR_NOMEM, "no memory for %zu bytes of weights", room);
+    p->param_bytes += room;
+    p->params[p->param_count] = (struct param){ data, bytes, NULL };
+    *ret = (struct operand){ -1, p->param_count++ };
+    return ERR_OK;
+}
+
+static enum err_code reorder_now(struct plan *p, const float *data, const struct dnn_layout *from,
+                                 const struct dnn_layout *to, struct dnn_memory *into,
+                                 struct err *e)
+{
+    struct dnn_primitive *reorder = NULL;
+    struct dnn_memory *source = NULL, *pad_memory = NULL;
+    struct dnn_layout *pad_layout = NULL;
+    struct dnn_call *call = NULL;
+    void *pad = NULL;
+    enum err_code r = dnn_reorder_new(p->engine, from, to, &reorder, e);
+    size_t scratchpad = r ? 0 : dnn_primitive_scratchpad(reorder);
+    if (!r)
+        r = dnn_memory_new(p->engine, from, (void *)data, &source, e);
+    if (!r && scratchpad) {
+        pad = malloc(scratchpad);
+        pad_layout = dnn_primitive_layout(reorder, DNN_SCRATCHPAD);
+        r = pad && pad_layout ? dnn_memory_new(p->engine, pad_layout, pad, &pad_memory, e)
+                              : no_memory(e);
+    }
+    if (!r)
+        r = dnn_call_new(p->engine, reorder, scratchpad ? 3 : 2, &call, e);
+    if (!r) {
+        dnn_call_set(call, 0, DNN_SRC, source);
+        dnn_call_set(call, 1, DNN_DST, into);
+        if (scratchpad)
+            dnn_call_set(call, 2, DNN_SCRATCHPAD, pad_memory);
+        r = dnn_call_run(call, e);
+    }
+    dnn_call_free(call);
+    dnn_memory_free(source);
+    dnn_memory_free(pad_memory);
+    dnn_layout_free(pad_layout);
+    dnn_primitive_free(reorder);
+    free(pad);
+    return r;
+}
+
+enum err_code plan_param(struct plan *p, const float *data, const struct dnn_layout *from,
+                         const struct dnn_layout *to, struct operand *ret, struct err *e)
+{
+    enum err_code r = param_new(p, dnn_layout_bytes(to), ret, e);
+    if (r)
+        return r;
+    struct param *param = &p->params[ret->param];
+    r = dnn_memory_new(p->engine, to, param->data, &param->memory, e);
+    if (r)
+        return r;
+    if (!dnn_layout_same(from, to))
+        return reorder_now(p, data, from, to, param->memory, e);
+    memcpy(param->data, data, param->bytes);
+    return ERR_OK;
+}
+
+/* A constant that only plain loops read, of any type. */
+static enum err_code param_plain(struct plan *p, const struct tensor *t, struct operand *ret,
+                                 struct err *e)
+{
+    enum err_code r = param_new(p, tensor_bytes(t), ret, e);
+    if (!r)
+        memcpy(p->params[ret->param].data, t->data, tensor_bytes(t));
+    return r;
+}
+
+enum err_code plan_fetch(struct plan *p, int value, const struct dnn_layout *want, bool fresh,
+                         struct operand *ret, struct err *e)
+{
+    const struct plan_value *v = &p->values[value];
+    if (v->shape.data && (!want || v->shape.type != TENSOR_F32))
+        return param_plain(p, &v->shape, ret, e);
+    if (v->shape.data) {
+        CLEANUP(dnn_layout_free_p) struct dnn_layout *from = plan_plain(&v->shape);
+        return from ? plan_param(p, v->shape.data, from, want, ret, e) : no_memory(e);
+    }
+    if (!v->layout || (!fresh && dnn_layout_same(v->layout, want))) {
+        *ret = (struct operand){ value, -1 };
+        return ERR_OK;
+    }
+    if (!fresh && v->copy >= 0 && dnn_layout_same(p->values[v->copy].layout, want)) {
+        *ret = (struct operand){ v->copy, -1 };
+        return ERR_OK;
+    }
+    struct dnn_layout *layout = dnn_layout_copy(want);
+    struct tensor shape = v->shape;
+    int copy = layout ? plan_add_value(p, &shape, layout) : -1;
+    if (copy < 0)
+        return no_memory(e);
+    p->values[copy].defined = true;
+    struct dnn_primitive *reorder;
+    struct instr *i;
+    enum err_code r = dnn_reorder_new(p->engine, p->values[value].layout, want, &reorder, e);
+    if (!r)
+        r = plan_emit(p, reorder, "reorder", &i, e);
+    if (!r)
+        r = plan_arg(p, i, DNN_SRC, (struct operand){ value, -1 }, p->values[value].layout, e);
+    if (!r)
+        r = plan_arg(p, i, DNN_DST, (struct operand){ copy, -1 }, want, e);
+    if (r)
+        return r;
+    if (!fresh)
+        p->values[value].copy = copy;
+    *ret = (struct operand){ copy, -1 };
+    return ERR_OK;
+}
+
+static enum err_code add_values(struct plan *p, const struct steps *s, struct err *e)
+{
+    for (int v = 0; v < s->value_count; v++) {
+        if (plan_add_value(p, &s->values[v], NULL) < 0)
+            return no_memory(e);
+        p->values[v].uses = s->uses[v];
+    }
+    const struct graph *g = s->frame->graph;
+    p->inputs = calloc((size_t)g->input_count + 1, sizeof *p->inputs);
+    if (!p->inputs)
+        return no_memory(e);
+    for (int k = 0; k < g->input_count; k++) {
+        int v = g->inputs[k];
+        const struct tensor *t = &s->values[v];
+        if (t->data)
+            continue;
+        struct dnn_layout *plain = t->type == TENSOR_F32 ? plan_plain(t) : NULL;
+        enum err_code r = plan_define(p, v, plain, e);
+        if (r)
+            return r;
+        p->values[v].room = ROOM_INPUT;
+        p->values[v].input = p->input_count;
+        p->inputs[p->input_count++] = v;
+    }
+    return ERR_OK;
+}
+
+/* The output's room becomes the caller's buffer when it has that size and order. */
+static enum err_code bind_output(struct plan *p, int output, struct err *e)
+{
+    size_t offset;
+    struct plan_value *v = &p->values[output];
+    struct plan_value *root = &p->values[plan_root(p, output, &offset)];
+    size_t bytes = tensor_bytes(&v->shape);
+    CLEANUP(dnn_layout_free_p) struct dnn_layout *plain = plan_plain(&v->shape);
+    if (!plain)
+        return no_memory(e);
+    bool is_float = v->shape.type == TENSOR_F32;
+    if (!v->shape.data && root->room == ROOM_ARENA && offset == 0 && root->bytes == bytes &&
+        (!is_float || dnn_layout_is_plain(v->layout))) {
+        root->room = ROOM_OUTPUT;
+        p->output = output;
+        return ERR_OK;
+    }
+    struct operand from;
+    struct tensor shape = v->shape;
+    enum err_code r = plan_fetch(p, output, is_float ? plain : NULL, false, &from, e);
+    if (r)
+        return r;
+    shape.data = NULL;
+    int copy = plan_add_value(p, &shape, NULL);
+    if (copy < 0)
+        return no_memory(e);
+    p->values[copy].room = ROOM_OUTPUT;
+    p->values[copy].defined = true;
+    p->output = copy;
+    struct instr *i;
+    r = plan_emit(p, NULL, "output", &i, e);
+    if (!r)
+        r = plan_arg(p, i, DNN_SRC, from, NULL, e);
+    if (!r)
+        r = plan_arg(p, i, DNN_DST, (struct operand){ copy, -1 }, NULL, e);
+    return r;
+}
+
+static void release_inputs(struct plan *p, const struct step *step)
+{
+    size_t offset;
+    for (int k = 0; k < step->in_count; k++)
+        if (step->in[k] >= 0)
+            p->values[plan_root(p, step->in[k], &offset)].uses_left--;
+}
+
+static enum err_code compile_all(struct plan *p, const struct steps *s, struct err *e)
+{
+    enum err_code r = add_values(p, s, e);
+    for (int i = 0; i < s->count && !r; i++) {
+        if (s->list[i].dead)
+            continue;
+        r = plan_compile_step(p, s, &s->list[i], e);
+        release_inputs(p, &s->list[i]);
+    }
+    if (!r)
+        r = bind_output(p, s->output, e);
+    /* Blocks round channels up; 16 is the widest block. */
+    if (!r)
+        r = plan_place(p, (size_t)FRAME_BYTES_MAX * 4 * (size_t)s->frame->batch, e);
+    for (int v = 0; v < p->value_count; v++)
+        p->values[v].shape.data = NULL;
+    return r;
+}
+
+enum err_code plan_compile(const struct frame *f, int output, bool pool, struct plan **ret,
+                           struct err *e)
+{
+    struct steps s;
+    enum err_code r = steps_new(f, output, pool, &s, e);
+    if (r)
+        return r;
+    struct plan *p = calloc(1, sizeof *p);
+    if (!p) {
+        steps_fini(&s);
+        return no_memory(e);
+    }
+    p->repeat = 1;
+    p->opset = f->graph->opset;
+    r = steps_fuse(&s, e);
+    if (!r)
+        r = dnn_engine_new(&p->engine, e);
+    if (!r)
+        r = compile_all(p, &s, e);
+    steps_fini(&s);
+    if (r) {
+        plan_free(p);
+        return r;
+    }
+    *ret = p;
+    return ERR_OK;
+}

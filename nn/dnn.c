@@ -1,0 +1,791 @@
+/* What differs between oneDNN 2.6 and 3.x stands between #if lines here and nowhere else:
+ * - a memory descriptor is a struct in 2.x and an opaque object in 3.x;
+ * - a primitive descriptor is made from an operation descriptor in 2.x and directly in 3.x;
+ * - 2.x post-ops carry a scale, 3.x sums carry a zero point.
+ * The file is longer than most: it is one table of operations, two ways. */
+#include "nn/dnn.h"
+
+#include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DNN_3 (DNNL_VERSION_MAJOR >= 3)
+
+struct dnn_engine {
+    dnnl_engine_t engine;
+};
+
+struct dnn_layout {
+    dnnl_memory_desc_t md;
+};
+
+struct dnn_primitive {
+    dnnl_primitive_t primitive;
+    dnnl_primitive_desc_t desc;
+};
+
+struct dnn_memory {
+    dnnl_memory_t memory;
+};
+
+struct dnn_call {
+    dnnl_primitive_t primitive; /* borrowed */
+    dnnl_stream_t stream;
+    int count;
+    dnnl_exec_arg_t args[];
+};
+
+#if DNN_3
+#define MD(l) ((l) ? (l)->md : NULL)
+typedef const_dnnl_memory_desc_t md_view;
+#else
+#define MD(l) ((l) ? &(l)->md : NULL)
+typedef const dnnl_memory_desc_t *md_view;
+#endif
+
+int dnn_thread_enter(void)
+{
+    int saved = omp_get_max_threads();
+    omp_set_num_threads(1);
+    return saved;
+}
+
+void dnn_thread_leave(int saved)
+{
+    omp_set_num_threads(saved);
+}
+
+static enum err_code failed(struct err *e, const char *what, dnnl_status_t status)
+{
+    if (status == dnnl_out_of_memory)
+        return err_set(e, ERR_NOMEM, "no memory for a %s primitive", what);
+    return err_set(e, ERR_DNN, "oneDNN refused a %s primitive: status %d", what, (int)status);
+}
+
+enum err_code dnn_engine_new(struct dnn_engine **ret, struct err *e)
+{
+    struct dnn_engine *d = calloc(1, sizeof *d);
+    if (!d)
+        return err_set(e, ERR_NOMEM, "no memory for an engine");
+    dnnl_status_t status = dnnl_engine_create(&d->engine, dnnl_cpu, 0);
+    if (status != dnnl_success) {
+        free(d);
+        return failed(e, "engine", status);
+    }
+    *ret = d;
+    return ERR_OK;
+}
+
+void dnn_engine_free(struct dnn_engine *d)
+{
+    if (!d)
+        return;
+    dnnl_engine_destroy(d->engine);
+    free(d);
+}
+
+/* oneDNN reads as many entries as its type has, whatever the rank. */
+static void copy_dims(dnnl_dims_t ret, const int64_t *from, int count, int64_t less)
+{
+    memset(ret, 0, sizeof(dnnl_dims_t));
+    for (int i = 0; i < count; i++)
+        ret[i] = from[i] - less;
+}
+
+static const char *isa_text(void)
+{
+    /* The names are those of the ONEDNN_MAX_CPU_ISA variable. */
+    switch (dnnl_get_effective_cpu_isa()) {
+    case dnnl_cpu_isa_sse41:
+        return "sse41";
+    case dnnl_cpu_isa_avx:
+        return "avx";
+    case dnnl_cpu_isa_avx2:
+        return "avx2";
+    case dnnl_cpu_isa_avx2_vnni:
+        return "avx2_vnni";
+    case dnnl_cpu_isa_avx512_core:
+        return "avx512_core";
+    case dnnl_cpu_isa_avx512_core_vnni:
+        return "avx512_core_vnni";
+    case dnnl_cpu_isa_avx512_core_bf16:
+        return "avx512_core_bf16";
+    case dnnl_cpu_isa_avx512_core_amx:
+        return "avx512_core_amx";
+    default:
+        return "other";
+    }
+}
+
+static char engine_text[64];
+
+static void write_engine_text(void)
+{
+    const dnnl_version_t *v = dnnl_version();
+    snprintf(engine_text, sizeof engine_text, "onednn-%d.%d.%d %s", v->major, v->minor, v->patch,
+             isa_text());
+}
+
+const char *dnn_engine_text(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, write_engine_text);
+    return engine_text;
+}
+
+/* ---- layouts ---- */
+
+static const dnnl_format_tag_t plain_tags[DNN_RANK_MAX + 1] = {
+    dnnl_format_tag_undef, dnnl_a,       dnnl_ab,      dnnl_abc, dnnl_abcd, dnnl_abcde,
+    dnnl_abcdef,           dnnl_abcdefg, dnnl_abcdefgh
+};
+
+static struct dnn_layout *layout_of(md_view md)
+{
+    struct dnn_layout *l = md ? calloc(1, sizeof *l) : NULL;
+    if (!l)
+        return NULL;
+#if DNN_3
+    if (dnnl_memory_desc_clone(&l->md, md) != dnnl_success) {
+        free(l);
+        return NULL;
+    }
+#else
+    l->md = *md;
+#endif
+    return l;
+}
+
+struct dnn_layout *dnn_layout_new(int rank, const int64_t *dims, enum dnn_form form)
+{
+    if (rank < 1 || rank > DNN_RANK_MAX)
+        return NULL;
+    struct dnn_layout *l = calloc(1, sizeof *l);
+    dnnl_format_tag_t tag = form == DNN_ANY ? dnnl_format_tag_any : plain_tags[rank];
+    if (!l)
+        return NULL;
+#if DNN_3
+    dnnl_status_t status = dnnl_memory_desc_create_with_tag(&l->md, rank, dims, dnnl_f32, tag);
+#else
+    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&l->md, rank, dims, dnnl_f32, tag);
+#endif
+    if (status == dnnl_success)
+        return l;
+    free(l);
+    return NULL;
+}
+
+struct dnn_layout *dnn_layout_strided(int rank, const int64_t *dims, const int64_t *strides)
+{
+    struct dnn_layout *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+#if DNN_3
+    dnnl_status_t status =
+        dnnl_memory_desc_create_with_strides(&l->md, rank, dims, dnnl_f32, strides);
+#else
+    dnnl_status_t status = dnnl_memory_desc_init_by_strides(&l->md, rank, dims, dnnl_f32, strides);
+#endif
+    if (status == dnnl_success)
+        return l;
+    free(l);
+    return NULL;
+}
+
+struct dnn_layout *dnn_layout_copy(const struct dnn_layout *l)
+{
+    return layout_of(MD(l));
+}
+
+void dnn_layout_free(struct dnn_layout *l)
+{
+    if (!l)
+        return;
+#if DNN_3
+    dnnl_memory_desc_destroy(l->md);
+#endif
+    free(l);
+}
+
+/* The blocking of a layout, read the same way from both versions. */
+struct blocks {
+    int rank, inner_count;
+    dnnl_dims_t dims, padded, strides, inner_size, inner_dim;
+    bool blocked; /* false: an opaque format */
+};
+
+static struct blocks blocks_of(const struct dnn_layout *l)
+{
+    struct blocks b = { 0 };
+#if DNN_3
+    const dnnl_dims_t *dims, *padded, *strides, *sizes, *which;
+    dnnl_format_kind_t kind = dnnl_format_kind_undef;
+    dnnl_memory_desc_query(l->md, dnnl_query_format_kind, &kind);
+    dnnl_memory_desc_query(l->md, dnnl_query_ndims_s32, &b.rank);
+    dnnl_memory_desc_query(l->md, dnnl_query_dims, &dims);
+    memcpy(b.dims, dims, sizeof b.dims);
+    b.blocked = kind == dnnl_blocked;
+    if (!b.blocked)
+        return b;
+    dnnl_memory_desc_query(l->md, dnnl_query_padded_dims, &padded);
+    dnnl_memory_desc_query(l->md, dnnl_query_strides, &strides);
+    dnnl_memory_desc_query(l->md, dnnl_query_inner_nblks_s32, &b.inner_count);
+    memcpy(b.padded, padded, sizeof b.padded);
+    memcpy(b.strides, strides, sizeof b.strides);
+    if (!b.inner_count)
+        return b;
+    dnnl_memory_desc_query(l->md, dnnl_query_inner_blks, &sizes);
+    dnnl_memory_desc_query(l->md, dnnl_query_inner_idxs, &which);
+    memcpy(b.inner_size, sizes, sizeof b.inner_size);
+    memcpy(b.inner_dim, which, sizeof b.inner_dim);
+#else
+    b.rank = l->md.ndims;
+    memcpy(b.dims, l->md.dims, sizeof b.dims);
+    b.blocked = l->md.format_kind == dnnl_blocked;
+    if (!b.blocked)
+        return b;
+    const dnnl_blocking_desc_t *from = &l->md.format_desc.blocking;
+    memcpy(b.padded, l->md.padded_dims, sizeof b.padded);
+    memcpy(b.strides, from->strides, sizeof b.strides);
+    b.inner_count = from->inner_nblks;
+    memcpy(b.inner_size, from->inner_blks, sizeof b.inner_size);
+    memcpy(b.inner_dim, from->inner_idxs, sizeof b.inner_dim);
+#endif
+    return b;
+}
+
+int64_t dnn_layout_block(const struct dnn_layout *l)
+{
+    struct blocks b = blocks_of(l);
+    if (!b.blocked || b.inner_count > 1 || (b.inner_count == 1 && b.inner_dim[0] != 1))
+        return 0;
+    /* Outer dims in row-major order, so that channel blocks follow one another. */
+    int64_t want = b.inner_count ? b.inner_size[0] : 1;
+    int64_t block = want;
+    for (int d = b.rank - 1; d >= 0; d--) {
+        int64_t size = d == 1 ? b.padded[d] / block : b.padded[d];
+        if (size != 1 && b.strides[d] != want)
+            return 0;
+        want *= size;
+    }
+    return block;
+}
+
+bool dnn_layout_is_plain(const struct dnn_layout *l)
+{
+    struct blocks b = blocks_of(l);
+    int64_t block = dnn_layout_block(l);
+    if (block <= 1)
+        return block == 1;
+    int64_t behind = 1;
+    for (int d = 2; d < b.rank; d++)
+        behind *= b.dims[d];
+    return behind == 1 && b.dims[1] % block == 0;
+}
+
+bool dnn_layout_same(const struct dnn_layout *a, const struct dnn_layout *b)
+{
+    if (dnnl_memory_desc_equal(MD(a), MD(b)))
+        return true;
+    struct blocks x = blocks_of(a), y = blocks_of(b);
+    return x.rank == y.rank && memcmp(x.dims, y.dims, (size_t)x.rank * sizeof x.dims[0]) == 0 &&
+           dnn_layout_is_plain(a) && dnn_layout_is_plain(b);
+}
+
+struct dnn_layout *dnn_layout_like(const struct dnn_layout *like, const int64_t *dims)
+{
+    struct blocks b = blocks_of(like);
+    int64_t block = dnn_layout_block(like);
+    static const dnnl_format_tag_t tags8[] = { dnnl_aBc8b, dnnl_aBcd8b, dnnl_aBcde8b };
+    static const dnnl_format_tag_t tags16[] = { dnnl_aBc16b, dnnl_aBcd16b, dnnl_aBcde16b };
+    dnnl_format_tag_t tag = plain_tags[b.rank];
+    if (b.rank >= 3 && b.rank <= 5 && (block == 8 || block == 16))
+        tag = (block == 8 ? tags8 : tags16)[b.rank - 3];
+    struct dnn_layout *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+#if DNN_3
+    dnnl_status_t status = dnnl_memory_desc_create_with_tag(&l->md, b.rank, dims, dnnl_f32, tag);
+#else
+    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&l->md, b.rank, dims, dnnl_f32, tag);
+#endif
+    if (status == dnnl_success)
+        return l;
+    free(l);
+    return NULL;
+}
+
+size_t dnn_layout_bytes(const struct dnn_layout *l)
+{
+    return dnnl_memory_desc_get_size(MD(l));
+}
+
+/* ---- primitives ---- */
+
+static dnnl_alg_kind_t unary_alg(enum dnn_unary kind)
+{
+    switch (kind) {
+    case DNN_RELU:
+        return dnnl_eltwise_relu;
+    case DNN_ELU:
+        return dnnl_eltwise_elu;
+    case DNN_CLIP:
+        return dnnl_eltwise_clip;
+    case DNN_LOGISTIC:
+        return dnnl_eltwise_logistic;
+    case DNN_TANH:
+        return dnnl_eltwise_tanh;
+    case DNN_SQRT:
+        return dnnl_eltwise_sqrt;
+    case DNN_EXP:
+        return dnnl_eltwise_exp;
+    case DNN_LOG:
+        return dnnl_eltwise_log;
+    case DNN_ABS:
+        return dnnl_eltwise_abs;
+    case DNN_LINEAR:
+        return dnnl_eltwise_linear;
+    case DNN_GELU_ERF:
+        return dnnl_eltwise_gelu_erf;
+    case DNN_GELU_TANH:
+        return dnnl_eltwise_gelu_tanh;
+    case DNN_HARD_SWISH:
+        return dnnl_eltwise_hardswish;
+    case DNN_SWISH:
+        return dnnl_eltwise_swish;
+    case DNN_POW:
+        return dnnl_eltwise_pow;
+    }
+    return dnnl_alg_kind_undef;
+}
+
+static dnnl_alg_kind_t binary_alg(enum dnn_binary kind)
+{
+    switch (kind) {
+    case DNN_ADD:
+        return dnnl_binary_add;
+    case DNN_SUB:
+        return dnnl_binary_sub;
+    case DNN_MUL:
+        return dnnl_binary_mul;
+    case DNN_DIV:
+        return dnnl_binary_div;
+    case DNN_MIN:
+        return dnnl_binary_min;
+    case DNN_MAX:
+        return dnnl_binary_max;
+    }
+    return dnnl_alg_kind_undef;
+}
+
+/* 3.x takes the slope and offset of the hard sigmoid within; 2.x has them fixed. */
+static float unary_alpha(enum dnn_unary kind, float alpha)
+{
+    return kind == DNN_HARD_SWISH ? 1.0f / 6 : alpha;
+}
+
+static float unary_beta(enum dnn_unary kind, float beta)
+{
+    return kind == DNN_HARD_SWISH ? 0.5f : beta;
+}
+
+static dnnl_status_t append_post(dnnl_post_ops_t ops, const struct dnn_post *p)
+{
+    float alpha = unary_alpha(p->unary, p->alpha), beta = unary_beta(p->unary, p->beta);
+    switch (p->kind) {
+    case DNN_POST_SUM:
+#if DNN_3
+        return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+#else
+        return dnnl_post_ops_append_sum(ops, 1.0f);
+#endif
+    case DNN_POST_BINARY:
+        return dnnl_post_ops_append_binary(ops, binary_alg(p->binary), MD(p->with));
+    case DNN_POST_UNARY:
+        break;
+    }
+#if DNN_3
+    return dnnl_post_ops_append_eltwise(ops, unary_alg(p->unary), alpha, beta);
+#else
+    return dnnl_post_ops_append_eltwise(ops, 1.0f, unary_alg(p->unary), alpha, beta);
+#endif
+}
+
+static dnnl_status_t make_attr(const struct dnn_posts *posts, dnnl_primitive_attr_t *ret)
+{
+    dnnl_primitive_attr_t attr;
+    dnnl_post_ops_t ops = NULL;
+    dnnl_status_t s = dnnl_primitive_attr_create(&attr);
+    if (s != dnnl_success)
+        return s;
+    s = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (s == dnnl_success && posts && posts->count) {
+        s = dnnl_post_ops_create(&ops);
+        for (int i = 0; i < posts->count && s == dnnl_success; i++)
+            s = append_post(ops, &posts->post[i]);
+        if (s == dnnl_success)
+            s = dnnl_primitive_attr_set_post_ops(attr, ops);
+        if (ops)
+            dnnl_post_ops_destroy(ops);
+    }
+    if (s == dnnl_success)
+        *ret = attr;
+    else
+        dnnl_primitive_attr_destroy(attr);
+    return s;
+}
+
+/* Takes desc when status is a success. */
+static enum err_code finish(dnnl_status_t status, dnnl_primitive_desc_t desc, const char *what,
+                            struct dnn_primitive **ret, struct err *e)
+{
+    if (status != dnnl_success)
+        return failed(e, what, status);
+    struct dnn_primitive *p = calloc(1, sizeof *p);
+    if (!p) {
+        dnnl_primitive_desc_destroy(desc);
+        return err_set(e, ERR_NOMEM, "no memory for a %s primitive", what);
+    }
+    status = dnnl_primitive_create(&p->primitive, desc);
+    if (status != dnnl_success) {
+        dnnl_primitive_desc_destroy(desc);
+        free(p);
+        return failed(e, what, status);
+    }
+    p->desc = desc;
+    *ret = p;
+    return ERR_OK;
+}
+
+/* call is the 3.x function's call with attr and desc; init fills op in 2.x. */
+#if DNN_3
+#define MAKE(what, posts, type, init, call)                                                        \
+    do {                                                                                           \
+        dnnl_primitive_attr_t attr;                                                                \
+        dnnl_primitive_desc_t desc = NULL;                                                         \
+        dnnl_status_t s = make_attr(posts, &attr);                                                 \
+        if (s != dnnl_success)                                                                     \
+            return failed(e, what, s);                                                             \
+        s = call;                                                                                  \
+        dnnl_primitive_attr_destroy(attr);                                                         \
+        return finish(s, desc, what, ret, e);                                                      \
+    } while (0)
+#else
+#define MAKE(what, posts, type, init, call)                                                        \
+    do {                                                                                           \
+        dnnl_primitive_attr_t attr;                                                                \
+        dnnl_primitive_desc_t desc = NULL;                                                         \
+        type op;                                                                                   \
+        dnnl_status_t s = make_attr(posts, &attr);                                                 \
+        if (s != dnnl_success)                                                                     \
+            return failed(e, what, s);                                                             \
+        s = init;                                                                                  \
+        if (s == dnnl_success)                                                                     \
+            s = dnnl_primitive_desc_create(&desc, &op, attr, d->engine, NULL);                     \
+        dnnl_primitive_attr_destroy(attr);                                                         \
+        return finish(s, desc, what, ret, e);                                                      \
+    } while (0)
+#endif
+
+enum err_code dnn_conv_new(struct dnn_engine *d, const struct dnn_conv *c,
+                           struct dnn_primitive **ret, struct err *e)
+{
+    dnnl_dims_t stride, gap, low, high; /* oneDNN counts the gaps, ONNX the steps */
+    copy_dims(stride, c->stride, c->spatial, 0);
+    copy_dims(gap, c->dilation, c->spatial, 1);
+    copy_dims(low, c->low, c->spatial, 0);
+    copy_dims(high, c->high, c->spatial, 0);
+    MAKE("convolution", &c->posts, dnnl_convolution_desc_t,
+         dnnl_dilated_convolution_forward_desc_init(
+             &op, dnnl_forward_inference, dnnl_convolution_direct, MD(c->src), MD(c->weight),
+             MD(c->bias), MD(c->dst), stride, gap, low, high),
+         dnnl_convolution_forward_primitive_desc_create(
+             &desc, d->engine, dnnl_forward_inference, dnnl_convolution_direct, MD(c->src),
+             MD(c->weight), MD(c->bias), MD(c->dst), stride, gap, low, high, attr));
+}
+
+enum err_code dnn_pool_new(struct dnn_engine *d, const struct dnn_pool *p,
+                           struct dnn_primitive **ret, struct err *e)
+{
+    dnnl_alg_kind_t alg = p->kind == DNN_POOL_MAX           ? dnnl_pooling_max
+                          : p->kind == DNN_POOL_MEAN_INSIDE ? dnnl_pooling_avg_exclude_padding
+                                                            : dnnl_pooling_avg_include_padding;
+    dnnl_dims_t kernel, stride, gap, low, high;
+    copy_dims(kernel, p->kernel, p->spatial, 0);
+    copy_dims(stride, p->stride, p->spatial, 0);
+    copy_dims(gap, p->dilation, p->spatial, 1);
+    copy_dims(low, p->low, p->spatial, 0);
+    copy_dims(high, p->high, p->spatial, 0);
+    MAKE("pooling", NULL, dnnl_pooling_v2_desc_t,
+         dnnl_pooling_v2_forward_desc_init(&op, dnnl_forward_inference, alg, MD(p->src), MD(p->dst),
+                                           stride, kernel, gap, low, high),
+         dnnl_pooling_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference, alg,
+                                                    MD(p->src), MD(p->dst), stride, kernel, gap,
+                                                    low, high, attr));
+}
+
+enum err_code dnn_inner_new(struct dnn_engine *d, const struct dnn_layout *src,
+                            const struct dnn_layout *weight, const struct dnn_layout *bias,
+                            const struct dnn_layout *dst, const struct dnn_posts *posts,
+                            struct dnn_primitive **ret, struct err *e)
+{
+    MAKE("inner product", posts, dnnl_inner_product_desc_t,
+         dnnl_inner_product_forward_desc_init(&op, dnnl_forward_inference, MD(src), MD(weight),
+                                              MD(bias), MD(dst)),
+         dnnl_inner_product_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference,
+                                                          MD(src), MD(weight), MD(bias), MD(dst),
+                                                          attr));
+}
+
+enum err_code dnn_matmul_new(struct dnn_engine *d, const struct dnn_layout *a,
+                             const struct dnn_layout *b, const struct dnn_layout *dst,
+                             const struct dnn_posts *posts, struct dnn_primitive **ret,
+                             struct err *e)
+{
+    MAKE("matrix product", posts, dnnl_matmul_desc_t,
+         dnnl_matmul_desc_init(&op, MD(a), MD(b), NULL, MD(dst)),
+         dnnl_matmul_primitive_desc_create(&desc, d->engine, MD(a), MD(b), NULL, MD(dst), attr));
+}
+
+enum err_code dnn_norm_new(struct dnn_engine *d, const struct dnn_layout *data, float epsilon,
+                           bool relu, struct dnn_primitive **ret, struct err *e)
+{
+    unsigned flags = dnnl_use_global_stats | dnnl_use_scale | dnnl_use_shift;
+    struct dnn_posts posts = { 0 };
+    if (relu)
+        posts = (struct dnn_posts){ 1, { { .kind = DNN_POST_UNARY, .unary = DNN_RELU } } };
+    MAKE("normalisation", &posts, dnnl_batch_normalization_desc_t,
+         dnnl_batch_normalization_forward_desc_init(&op, dnnl_forward_inference, MD(data), epsilon,
+                                                    flags),
+         dnnl_batch_normalization_forward_primitive_desc_create(
+             &desc, d->engine, dnnl_forward_inference, MD(data), MD(data), epsilon, flags, attr));
+}
+
+enum err_code dnn_layer_norm_new(struct dnn_engine *d, const struct dnn_layout *data, float epsilon,
+                                 struct dnn_primitive **ret, struct err *e)
+{
+    unsigned flags = dnnl_use_scale | dnnl_use_shift;
+    MAKE("layer normalisation", NULL, dnnl_layer_normalization_desc_t,
+         dnnl_layer_normalization_forward_desc_init(&op, dnnl_forward_inference, MD(data), NULL,
+                                                    epsilon, flags),
+         dnnl_layer_normalization_forward_primitive_desc_create(
+             &desc, d->engine, dnnl_forward_inference, MD(data), MD(data), NULL, epsilon, flags,
+             attr));
+}
+
+enum err_code dnn_unary_new(struct dnn_engine *d, const struct dnn_layout *data,
+                            enum dnn_unary kind, float alpha, float beta,
+                            struct dnn_primitive **ret, struct err *e)
+{
+    alpha = unary_alpha(kind, alpha);
+    beta = unary_beta(kind, beta);
+    MAKE("element-wise", NULL, dnnl_eltwise_desc_t,
+         dnnl_eltwise_forward_desc_init(&op, dnnl_forward_inference, unary_alg(kind), MD(data),
+                                        alpha, beta),
+         dnnl_eltwise_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference,
+                                                    unary_alg(kind), MD(data), MD(data), alpha,
+                                                    beta, attr));
+}
+
+enum err_code dnn_binary_new(struct dnn_engine *d, enum dnn_binary kind, const struct dnn_layout *a,
+                             const struct dnn_layout *b, const struct dnn_layout *dst,
+                             const struct dnn_posts *posts, struct dnn_primitive **ret,
+                             struct err *e)
+{
+    MAKE("binary", posts, dnnl_binary_desc_t,
+         dnnl_binary_desc_init(&op, binary_alg(kind), MD(a), MD(b), MD(dst)),
+         dnnl_binary_primitive_desc_create(&desc, d->engine, binary_alg(kind), MD(a), MD(b),
+                                           MD(dst), attr));
+}
+
+enum err_code dnn_softmax_new(struct dnn_engine *d, const struct dnn_layout *data, int axis,
+                              bool log, struct dnn_primitive **ret, struct err *e)
+{
+    dnnl_alg_kind_t alg = log ? dnnl_softmax_log : dnnl_softmax_accurate;
+    MAKE("softmax", NULL, dnnl_softmax_v2_desc_t,
+         dnnl_softmax_v2_forward_desc_init(&op, dnnl_forward_inference, alg, MD(data), MD(data),
+                                           axis),
+         dnnl_softmax_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference, alg,
+                                                    MD(data), MD(data), axis, attr));
+}
+
+enum err_code dnn_lrn_new(struct dnn_engine *d, const struct dnn_layout *data, int64_t size,
+                          float alpha, float beta, float k, struct dnn_primitive **ret,
+                          struct err *e)
+{
+    MAKE("response normalisation", NULL, dnnl_lrn_desc_t,
+         dnnl_lrn_forward_desc_init(&op, dnnl_forward_inference, dnnl_lrn_across_channels, MD(data),
+                                    size, alpha, beta, k),
+         dnnl_lrn_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference,
+                                                dnnl_lrn_across_channels, MD(data), MD(data), size,
+                                                alpha, beta, k, attr));
+}
+
+enum err_code dnn_concat_new(struct dnn_engine *d, const struct dnn_layout *const *src, int count,
+                             int axis, const struct dnn_layout *dst, struct dnn_primitive **ret,
+                             struct err *e)
+{
+    dnnl_primitive_attr_t attr;
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_memory_desc_t *list = calloc((size_t)count, sizeof *list);
+    if (!list)
+        return err_set(e, ERR_NOMEM, "no memory for a concat primitive");
+    for (int i = 0; i < count; i++)
+        list[i] = src[i]->md;
+    dnnl_status_t s = make_attr(NULL, &attr);
+    if (s == dnnl_success) {
+#if DNN_3
+        s = dnnl_concat_primitive_desc_create(&desc, d->engine, MD(dst), count, axis,
+                                              (const_dnnl_memory_desc_t *)list, attr);
+#else
+        s = dnnl_concat_primitive_desc_create(&desc, MD(dst), count, axis, list, attr, d->engine);
+#endif
+        dnnl_primitive_attr_destroy(attr);
+    }
+    free(list);
+    return finish(s, desc, "concat", ret, e);
+}
+
+enum err_code dnn_reorder_new(struct dnn_engine *d, const struct dnn_layout *src,
+                              const struct dnn_layout *dst, struct dnn_primitive **ret,
+                              struct err *e)
+{
+    dnnl_primitive_attr_t attr;
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_status_t s = make_attr(NULL, &attr);
+    if (s == dnnl_success) {
+        s = dnnl_reorder_primitive_desc_create(&desc, MD(src), d->engine, MD(dst), d->engine, attr);
+        dnnl_primitive_attr_destroy(attr);
+    }
+    return finish(s, desc, "reorder", ret, e);
+}
+
+void dnn_primitive_free(struct dnn_primitive *p)
+{
+    if (!p)
+        return;
+    dnnl_primitive_destroy(p->primitive);
+    dnnl_primitive_desc_destroy(p->desc);
+    free(p);
+}
+
+struct dnn_layout *dnn_primitive_layout(const struct dnn_primitive *p, enum dnn_role role)
+{
+    switch (role) {
+    case DNN_SRC:
+        return layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_src_md, 0));
+    case DNN_SRC1:
+        return layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_src_md, 1));
+    case DNN_WEIGHT:
+        return layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 0));
+    case DNN_BIAS:
+        return layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 1));
+    case DNN_DST:
+        return layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_dst_md, 0));
+    case DNN_SCRATCHPAD:
+        return layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_scratchpad_md, 0));
+    default:
+        return NULL;
+    }
+}
+
+size_t dnn_primitive_scratchpad(const struct dnn_primitive *p)
+{
+    return dnnl_memory_desc_get_size(
+        dnnl_primitive_desc_query_md(p->desc, dnnl_query_scratchpad_md, 0));
+}
+
+const char *dnn_primitive_text(const struct dnn_primitive *p)
+{
+    const char *text = NULL;
+    dnnl_primitive_desc_query(p->desc, dnnl_query_impl_info_str, 0, &text);
+    return text ? text : "";
+}
+
+/* ---- memories and calls ---- */
+
+enum err_code dnn_memory_new(struct dnn_engine *d, const struct dnn_layout *l, void *data,
+                             struct dnn_memory **ret, struct err *e)
+{
+    struct dnn_memory *m = calloc(1, sizeof *m);
+    if (!m)
+        return err_set(e, ERR_NOMEM, "no memory for a memory object");
+    /* Made without an address first: with one, 2.x writes zeros into the padding there and then,
+     * which may be another value's at the moment. */
+    dnnl_status_t s = dnnl_memory_create(&m->memory, MD(l), d->engine, DNNL_MEMORY_NONE);
+    if (s == dnnl_success && data)
+        s = dnnl_memory_set_data_handle(m->memory, data);
+    if (s != dnnl_success) {
+        dnn_memory_free(m);
+        return failed(e, "memory", s);
+    }
+    *ret = m;
+    return ERR_OK;
+}
+
+void dnn_memory_free(struct dnn_memory *m)
+{
+    if (!m)
+        return;
+    if (m->memory)
+        dnnl_memory_destroy(m->memory);
+    free(m);
+}
+
+enum err_code dnn_memory_point(struct dnn_memory *m, void *data, struct err *e)
+{
+    dnnl_status_t s = dnnl_memory_set_data_handle(m->memory, data);
+    return s == dnnl_success ? ERR_OK : failed(e, "memory", s);
+}
+
+enum err_code dnn_call_new(struct dnn_engine *d, const struct dnn_primitive *p, int args,
+                           struct dnn_call **ret, struct err *e)
+{
+    struct dnn_call *c = calloc(1, sizeof *c + (size_t)args * sizeof c->args[0]);
+    if (!c)
+        return err_set(e, ERR_NOMEM, "no memory for a call");
+    c->primitive = p->primitive;
+    c->count = args;
+    dnnl_status_t s = dnnl_stream_create(&c->stream, d->engine, dnnl_stream_default_flags);
+    if (s != dnnl_success) {
+        free(c);
+        return failed(e, "stream", s);
+    }
+    *ret = c;
+    return ERR_OK;
+}
+
+void dnn_call_free(struct dnn_call *c)
+{
+    if (!c)
+        return;
+    dnnl_stream_destroy(c->stream);
+    free(c);
+}
+
+static int arg_of(int role)
+{
+    static const int args[] = { DNNL_ARG_SRC,       DNNL_ARG_SRC_1, DNNL_ARG_WEIGHTS,
+                                DNNL_ARG_BIAS,      DNNL_ARG_DST,   DNNL_ARG_SCALE,
+                                DNNL_ARG_SHIFT,     DNNL_ARG_MEAN,  DNNL_ARG_VARIANCE,
+                                DNNL_ARG_SCRATCHPAD };
+    if (role < DNN_POST_FIRST)
+        return args[role];
+    if (role < DNN_SRC_FIRST)
+        return DNNL_ARG_ATTR_MULTIPLE_POST_OP(role - DNN_POST_FIRST) | DNNL_ARG_SRC_1;
+    return DNNL_ARG_MULTIPLE_SRC + role - DNN_SRC_FIRST;
+}
+
+void dnn_call_set(struct dnn_call *c, int index, int role, struct dnn_memory *m)
+{
+    c->args[index] = (dnnl_exec_arg_t){ arg_of(role), m->memory };
+}
+
+enum err_code dnn_call_run(const struct dnn_call *c, struct err *e)
+{
+    dnnl_status_t s = dnnl_primitive_execute(c->primitive, c->stream, c->count, c->args);
+    return s == dnnl_success ? ERR_OK : failed(e, "running", s);
+}

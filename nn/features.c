@@ -1,0 +1,220 @@
+#include "nn/features.h"
+
+#include "data/base/cleanup.h"
+#include "data/base/clock.h"
+#include "nn/crew.h"
+#include "nn/plan.h"
+
+#include <string.h>
+
+/* DESIGN
+ *
+ *   caller's thread   cache -> ret;  what is missing -> tasks
+ *   workers           task: blob -> decode, prepare -> plan -> ret[item], then ready[task]
+ *   caller's thread   meanwhile, about ten times a second: what is ready -> cache, fsync once a
+ * second
+ *
+ * The cache has one owner, so only the caller's thread touches it, and no worker ever waits for
+ * the disk. */
+
+enum { FLUSH_EVERY_US = 1000000, PICTURE_BYTES_MAX = 1 << 30 };
+
+struct worker {
+    struct preprocess_scratch *pre;
+    struct plan_scratch *plan;
+    float *input; /* owned; [3][size][size] */
+    struct buf bytes;
+};
+
+struct run {
+    const struct features_request *q;
+    features_progress progress;
+    void *context;
+    float *ret;
+    size_t *missing; /* owned; [tasks] indices of items */
+    size_t tasks;
+    atomic_bool *ready; /* owned; [tasks]: its vector stands in ret */
+    size_t first_unsaved;
+    bool *saved; /* owned; [tasks] */
+    size_t passes;
+    int64_t flushed_us;
+    struct err error; /* of the cache */
+    struct plan *plan;
+    struct worker *workers; /* owned; [worker_count] */
+    int worker_count;
+};
+
+static void run_fini(struct run *run)
+{
+    for (int i = 0; run->workers && i < run->worker_count; i++) {
+        preprocess_scratch_free(run->workers[i].pre);
+        plan_scratch_free(run->workers[i].plan);
+        free(run->workers[i].input);
+        buf_fini(&run->workers[i].bytes);
+    }
+    free(run->workers);
+    plan_free(run->plan);
+    free(run->missing);
+    free(run->ready);
+    free(run->saved);
+}
+
+static float *vector_of(const struct run *run, size_t item)
+{
+    return run->ret + item * (size_t)run->q->backbone->width;
+}
+
+static enum err_code read_cached(struct run *run, struct err *e)
+{
+    const struct features_request *q = run->q;
+    run->missing = calloc(q->count + 1, sizeof *run->missing);
+    if (!run->missing)
+        return err_set(e, ERR_NOMEM, "no memory for %zu features", q->count);
+    for (size_t i = 0; i < q->count; i++)
+        if (!feature_cache_get(q->cache, &q->items[i].picture, q->items[i].view, vector_of(run, i)))
+            run->missing[run->tasks++] = i;
+    return ERR_OK;
+}
+
+static enum err_code make_plan(struct run *run, struct err *e)
+{
+    const struct backbone *b = run->q->backbone;
+    struct plan_options options = { .output = b->feature, .pool = true, .batch = 1 };
+    enum err_code r = plan_new(b->network, &options, &run->plan, e);
+    if (r)
+        return r;
+    size_t pixels = (size_t)b->pre.size * (size_t)b->pre.size;
+    if (plan_input_size(run->plan) != 3 * pixels || plan_output_size(run->plan) != (size_t)b->width)
+        return err_set(e, ERR_INTERNAL, "tensor %s: %zu floats to %zu, expected %zu to %d",
+                       b->feature, plan_input_size(run->plan), plan_output_size(run->plan),
+                       3 * pixels, b->width);
+    return ERR_OK;
+}
+
+static enum err_code make_workers(struct run *run, struct err *e)
+{
+    size_t threads = (size_t)run->q->threads;
+    run->worker_count = (int)(threads < run->tasks ? threads : run->tasks);
+    run->workers = calloc((size_t)run->worker_count, sizeof *run->workers);
+    run->ready = calloc(run->tasks, sizeof *run->ready);
+    run->saved = calloc(run->tasks, sizeof *run->saved);
+    if (!run->workers || !run->ready || !run->saved)
+        return err_set(e, ERR_NOMEM, "no memory for %zu features", run->tasks);
+    for (int i = 0; i < run->worker_count; i++) {
+        struct worker *w = &run->workers[i];
+        buf_init(&w->bytes, PICTURE_BYTES_MAX);
+        enum err_code r = preprocess_scratch_new(&w->pre, e);
+        if (!r)
+            r = plan_scratch_new(run->plan, &w->plan, e);
+        if (r)
+            return r;
+        w->input = calloc(plan_input_size(run->plan), sizeof *w->input);
+        if (!w->input)
+            return err_set(e, ERR_NOMEM, "no memory for a picture");
+    }
+    return ERR_OK;
+}
+
+/* The import decoded this very file, so a refusal now is no longer the user's doing. */
+static enum err_code explain_decode(enum err_code r, const struct digest *picture, struct err *e)
+{
+    if (err_is_fault(r))
+        return r;
+    char hex[DIGEST_HEX + 1], message[sizeof((struct err){ 0 }.message)];
+    digest_hex(picture, hex);
+    memcpy(message, e->message, sizeof message);
+    return err_set(e, ERR_BLOB_CORRUPT, "picture %s was imported, but now: %.400s", hex, message);
+}
+
+static enum err_code compute(void *context, int worker, size_t task, const atomic_bool *stop,
+                             struct err *e)
+{
+    struct run *run = context;
+    const struct features_request *q = run->q;
+    const struct features_item *item = &q->items[run->missing[task]];
+    struct worker *w = &run->workers[worker];
+    (void)stop;
+    buf_reset(&w->bytes);
+    enum err_code r = blobs_get(q->blobs, &item->picture, true, &w->bytes, e);
+    if (r)
+        return r;
+    r = preprocess_file(&q->backbone->pre, w->pre, w->bytes.data, w->bytes.len, &q->limits,
+                        item->view, w->input, e);
+    if (r)
+        return explain_decode(r, &item->picture, e);
+    r = plan_run(run->plan, w->plan, w->input, vector_of(run, run->missing[task]), e);
+    if (!r)
+        atomic_store_explicit(&run->ready[task], true, memory_order_release);
+    return r;
+}
+
+static enum err_code save_ready(struct run *run, struct err *e)
+{
+    for (size_t t = run->first_unsaved; t < run->tasks; t++) {
+        if (run->saved[t] || !atomic_load_explicit(&run->ready[t], memory_order_acquire))
+            continue;
+        const struct features_item *item = &run->q->items[run->missing[t]];
+        enum err_code r = feature_cache_put(run->q->cache, &item->picture, item->view,
+                                            vector_of(run, run->missing[t]), e);
+        if (r)
+            return r;
+        run->saved[t] = true;
+        run->passes++;
+    }
+    while (run->first_unsaved < run->tasks && run->saved[run->first_unsaved])
+        run->first_unsaved++;
+    return ERR_OK;
+}
+
+static bool watch(void *context, size_t done, size_t total)
+{
+    struct run *run = context;
+    int64_t now = clock_monotonic_us();
+    if (!run->error.code)
+        run->error.code = save_ready(run, &run->error);
+    if (!run->error.code && now - run->flushed_us >= FLUSH_EVERY_US) {
+        run->error.code = feature_cache_flush(run->q->cache, &run->error);
+        run->flushed_us = clock_monotonic_us();
+    }
+    return run->error.code || (run->progress && run->progress(run->context, done, total));
+}
+
+static enum err_code run_crew(struct run *run, struct err *e)
+{
+    const struct crew_options crew = { .name = "kennel-feature",
+                                       .threads = run->worker_count,
+                                       .tasks = run->tasks,
+                                       .task = compute,
+                                       .progress = watch,
+                                       .context = run };
+    run->flushed_us = clock_monotonic_us();
+    enum err_code r = crew_run(&crew, e);
+    /* Also after a failure or a wish to stop: what was computed is not lost. */
+    if (!run->error.code)
+        run->error.code = save_ready(run, &run->error);
+    if (!run->error.code)
+        run->error.code = feature_cache_flush(run->q->cache, &run->error);
+    if (!run->error.code || (r && r != ERR_CANCELLED))
+        return r;
+    if (e)
+        *e = run->error;
+    return run->error.code;
+}
+
+enum err_code features_compute(const struct features_request *q, features_progress progress,
+                               void *context, float *ret, size_t *ret_passes, struct err *e)
+{
+    CLEANUP(run_fini)
+    struct run run = { .q = q, .progress = progress, .context = context, .ret = ret };
+    *ret_passes = 0;
+    enum err_code r = read_cached(&run, e);
+    if (r || run.tasks == 0)
+        return r;
+    r = make_plan(&run, e);
+    if (!r)
+        r = make_workers(&run, e);
+    if (!r)
+        r = run_crew(&run, e);
+    *ret_passes = run.passes;
+    return r;
+}

@@ -1,0 +1,42 @@
+/* features.h -- pictures of a dataset version through a backbone, by way of the cache.
+ *
+ * What the cache has is read; the rest is decoded, prepared and run, a picture at a time,
+ * on `threads` independent threads, and put into the cache as it comes and on the disk about every
+ * second, so that a run that was killed goes on where it stopped. Results stand in the order asked
+ * for and do not depend on threads. Threads: one call at a time per cache; the call makes and joins
+ * its own threads. */
+#ifndef KENNEL_FEATURES_H
+#define KENNEL_FEATURES_H
+
+#include "data/blob.h"
+#include "data/feature_cache.h"
+#include "nn/backbone.h"
+
+struct features_item {
+    struct digest picture;
+    int view; /* 0..PREPROCESS_VIEWS_MAX-1 */
+};
+
+struct features_request {
+    const struct backbone *backbone;
+    struct blobs *blobs;
+    struct feature_cache *cache;
+    const struct features_item *items; /* [count]; none twice */
+    size_t count;
+    int threads;
+    struct image_limits limits;
+};
+
+/* done of total forward passes to do; true asks to stop (ERR_CANCELLED). Called on the caller's
+ * thread. */
+typedef bool (*features_progress)(void *context, size_t done, size_t total);
+
+/* ret [count][backbone->width], caller-allocated. ret_passes: forward passes made (set on failure
+ * too). What was computed is in the cache and on the disk when it returns, also on failure. A
+ * picture that is missing is ERR_BLOB_MISSING; one that cannot be decoded any more although it was
+ * proven at import is a fault, ERR_BLOB_CORRUPT; both name it. */
+enum err_code features_compute(const struct features_request *q, features_progress progress,
+                               void *context, float *ret, size_t *ret_passes, struct err *e)
+    MUST_USE;
+
+#endif

@@ -1,0 +1,337 @@
+#include "nn/plan_parts.h"
+
+#include "data/base/cleanup.h"
+#include "nn/network_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH_MAX = 1024 };
+
+/* One instruction with the addresses of one scratch. */
+struct bound {
+    struct dnn_call *call;
+    struct dnn_memory **memories; /* owned, [arg_count + 1]; NULL: a parameter's */
+    struct tensor *tensors;       /* loop: [arg_count] */
+    const struct tensor **in;
+    struct tensor **out;
+};
+
+/* A memory or tensor that follows the caller's buffers. */
+struct outside {
+    struct dnn_memory *memory;
+    void **data; /* or a tensor's or copy's address */
+    int input;   /* -1: the output */
+    size_t offset;
+};
+
+struct plan_scratch {
+    const struct plan *plan;
+    uint8_t *arena, *pad;
+    struct bound *bound; /* [instr_count] */
+    struct outside *outside;
+    int outside_count, outside_max;
+    struct graph graph; /* for the loops: only its operator set is read */
+};
+
+static void node_copy_free(struct node *n)
+{
+    if (!n)
+        return;
+    struct graph g = { .nodes = n, .node_count = 1 };
+    graph_fini(&g);
+}
+
+void plan_free(struct plan *p)
+{
+    if (!p)
+        return;
+    for (int i = 0; i < p->instr_count; i++) {
+        struct instr *x = &p->instrs[i];
+        dnn_primitive_free(x->primitive);
+        for (int k = 0; k < x->arg_count; k++)
+            dnn_layout_free(x->args[k].layout);
+        node_copy_free(x->node);
+        free(x->args);
+        free(x->tensors);
+        free(x->name);
+    }
+    for (int v = 0; v < p->value_count; v++)
+        dnn_layout_free(p->values[v].layout);
+    for (int i = 0; i < p->param_count; i++) {
+        dnn_memory_free(p->params[i].memory);
+        free(p->params[i].data);
+    }
+    free(p->instrs);
+    free(p->values);
+    free(p->params);
+    free(p->inputs);
+    dnn_engine_free(p->engine);
+    free(p);
+}
+
+enum err_code plan_new(const struct network *n, const struct plan_options *o, struct plan **ret,
+                       struct err *e)
+{
+    const char *name = o->output ? o->output : network_output(n);
+    int output = graph_find(&n->graph, name);
+    if (output < 0 || n->constant[output])
+        return err_set(e, ERR_ONNX_FEATURE, "the network computes no tensor \"%.120s\"", name);
+    if (o->batch < 1 || o->batch > BATCH_MAX)
+        return err_set(e, ERR_FIELD_RANGE, "batch must be between 1 and %d, is %d", BATCH_MAX,
+                       o->batch);
+    if (n->shapes[output].type != TENSOR_F32 || !tensor_count(&n->shapes[output]))
+        return err_set(e, ERR_ONNX_FEATURE, "tensor \"%.120s\" is not float32", name);
+    int64_t batch = n->scales ? o->batch : 1;
+    struct frame f;
+    enum err_code r = network_frame(n, batch, &f, e);
+    if (r)
+        return r;
+    struct plan *p;
+    int saved = dnn_thread_enter();
+    r = plan_compile(&f, output, o->pool, &p, e);
+    dnn_thread_leave(saved);
+    frame_fini(&f);
+    if (r)
+        return r;
+    p->repeat = (int)(o->batch / batch);
+    p->input_size = (size_t)tensor_count(&p->values[p->inputs[0]].shape) / (size_t)batch;
+    p->output_size = (size_t)tensor_count(&p->values[p->output].shape) / (size_t)batch;
+    *ret = p;
+    return ERR_OK;
+}
+
+size_t plan_input_size(const struct plan *p)
+{
+    return p->input_size;
+}
+
+size_t plan_output_size(const struct plan *p)
+{
+    return p->output_size;
+}
+
+size_t plan_bytes(const struct plan *p)
+{
+    return p->param_bytes;
+}
+
+size_t plan_scratch_bytes(const struct plan *p)
+{
+    return p->arena + p->scratchpad;
+}
+
+const char *plan_engine_text(void)
+{
+    return dnn_engine_text();
+}
+
+void plan_scratch_free(struct plan_scratch *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; s->bound && i < s->plan->instr_count; i++) {
+        struct bound *b = &s->bound[i];
+        dnn_call_free(b->call);
+        for (int k = 0; b->memories && k <= s->plan->instrs[i].arg_count; k++)
+            dnn_memory_free(b->memories[k]);
+        free(b->memories);
+        free(b->tensors);
+        free(b->in);
+        free(b->out);
+    }
+    free(s->bound);
+    free(s->outside);
+    free(s->arena);
+    free(s->pad);
+    free(s);
+}
+
+static enum err_code no_memory(struct err *e)
+{
+    return err_set(e, ERR_NOMEM, "no memory for a plan's scratch");
+}
+
+static enum err_code follow(struct plan_scratch *s, struct outside o, struct err *e)
+{
+    if (s->outside_count == s->outside_max) {
+        int more = s->outside_max ? s->outside_max * 2 : 8;
+        struct outside *grown = realloc(s->outside, (size_t)more * sizeof *grown);
+        if (!grown)
+            return no_memory(e);
+        s->outside = grown;
+        s->outside_max = more;
+    }
+    s->outside[s->outside_count++] = o;
+    return ERR_OK;
+}
+
+/* Address of an operand, or NULL and the buffer that it is in. */
+static void *address(const struct plan_scratch *s, struct operand of, struct outside *ret)
+{
+    const struct plan *p = s->plan;
+    *ret = (struct outside){ 0 };
+    if (of.value < 0)
+        return p->params[of.param].data;
+    const struct plan_value *root = &p->values[plan_root(p, of.value, &ret->offset)];
+    if (root->room == ROOM_ARENA)
+        return s->arena + root->at + ret->offset;
+    ret->input = root->room == ROOM_INPUT ? root->input : -1;
+    return NULL;
+}
+
+static enum err_code bind_dnn(struct plan_scratch *s, const struct instr *x, struct bound *b,
+                              struct err *e)
+{
+    struct dnn_engine *d = s->plan->engine;
+    bool padded = dnn_primitive_scratchpad(x->primitive) > 0;
+    enum err_code r = dnn_call_new(d, x->primitive, x->arg_count + padded, &b->call, e);
+    for (int k = 0; k < x->arg_count && !r; k++) {
+        const struct arg *a = &x->args[k];
+        struct outside o;
+        void *data = address(s, a->of, &o);
+        struct dnn_memory *m = a->of.value < 0 ? s->plan->params[a->of.param].memory : NULL;
+        if (!m) {
+            r = dnn_memory_new(d, a->layout, data, &b->memories[k], e);
+            m = b->memories[k];
+        }
+        o.memory = m;
+        if (!r && !data)
+            r = follow(s, o, e);
+        if (!r)
+            dnn_call_set(b->call, k, a->role, m);
+    }
+    if (r || !padded)
+        return r;
+    struct dnn_layout *layout = dnn_primitive_layout(x->primitive, DNN_SCRATCHPAD);
+    if (!layout)
+        return no_memory(e);
+    r = dnn_memory_new(d, layout, s->pad, &b->memories[x->arg_count], e);
+    dnn_layout_free(layout);
+    if (!r)
+        dnn_call_set(b->call, x->arg_count, DNN_SCRATCHPAD, b->memories[x->arg_count]);
+    return r;
+}
+
+/* Loops and copies: tensors at the operands' addresses. */
+static enum err_code bind_loop(struct plan_scratch *s, const struct instr *x, struct bound *b,
+                               struct err *e)
+{
+    size_t count = (size_t)x->arg_count;
+    b->tensors = calloc(count + 1, sizeof *b->tensors);
+    b->in = calloc(count + 1, sizeof *b->in);
+    b->out = calloc(count + 1, sizeof *b->out);
+    if (!b->tensors || !b->in || !b->out)
+        return no_memory(e);
+    enum err_code r = ERR_OK;
+    int ins = x->node ? x->node->in_count : 1;
+    for (int k = 0; k < x->arg_count && !r; k++) {
+        if (x->tensors)
+            b->tensors[k] = x->tensors[k];
+        bool left_out = x->tensors && x->tensors[k].type == TENSOR_NONE;
+        struct outside o;
+        if (!left_out) {
+            b->tensors[k].data = address(s, x->args[k].of, &o);
+            o.data = &b->tensors[k].data;
+            if (!b->tensors[k].data)
+                r = follow(s, o, e);
+        }
+        if (k < ins)
+            b->in[k] = left_out ? NULL : &b->tensors[k];
+        else
+            b->out[k - ins] = left_out ? NULL : &b->tensors[k];
+    }
+    return r;
+}
+
+static enum err_code bind_all(struct plan_scratch *s, struct err *e)
+{
+    const struct plan *p = s->plan;
+    enum err_code r = ERR_OK;
+    for (int i = 0; i < p->instr_count && !r; i++) {
+        const struct instr *x = &p->instrs[i];
+        struct bound *b = &s->bound[i];
+        b->memories = calloc((size_t)x->arg_count + 1, sizeof *b->memories);
+        if (!b->memories)
+            return no_memory(e);
+        r = x->kind == INSTR_DNN ? bind_dnn(s, x, b, e) : bind_loop(s, x, b, e);
+    }
+    return r;
+}
+
+static bool take_pages(uint8_t **ret, size_t bytes)
+{
+    void *data = NULL;
+    if (posix_memalign(&data, 4096, bytes + DNN_ALIGN))
+        return false;
+    *ret = data;
+    return true;
+}
+
+enum err_code plan_scratch_new(const struct plan *p, struct plan_scratch **ret, struct err *e)
+{
+    struct plan_scratch *s = calloc(1, sizeof *s);
+    if (!s)
+        return no_memory(e);
+    s->plan = p;
+    s->graph.opset = p->opset;
+    s->bound = calloc((size_t)p->instr_count + 1, sizeof *s->bound);
+    enum err_code r = ERR_OK;
+    if (!s->bound || !take_pages(&s->arena, p->arena) || !take_pages(&s->pad, p->scratchpad))
+        r = no_memory(e);
+    if (!r)
+        r = bind_all(s, e);
+    if (r) {
+        plan_scratch_free(s);
+        return r;
+    }
+    *ret = s;
+    return ERR_OK;
+}
+
+static enum err_code run_instr(const struct plan_scratch *s, int i, struct err *e)
+{
+    const struct instr *x = &s->plan->instrs[i];
+    const struct bound *b = &s->bound[i];
+    switch (x->kind) {
+    case INSTR_DNN:
+        return dnn_call_run(b->call, e);
+    case INSTR_COPY:
+        memcpy(b->tensors[1].data, b->tensors[0].data, s->plan->values[x->args[1].of.value].bytes);
+        return ERR_OK;
+    case INSTR_LOOP:
+        break;
+    }
+    struct op_call c = { &s->graph, x->node, b->in, b->out };
+    return x->node->op->eval(&c, e);
+}
+
+enum err_code plan_execute(const struct plan *p, struct plan_scratch *s, const void *const *inputs,
+                           void *output, struct err *e)
+{
+    int saved = dnn_thread_enter();
+    enum err_code r = ERR_OK;
+    for (int i = 0; i < s->outside_count && !r; i++) {
+        const struct outside *o = &s->outside[i];
+        uint8_t *base = o->input < 0 ? output : (void *)inputs[o->input];
+        if (o->memory)
+            r = dnn_memory_point(o->memory, base + o->offset, e);
+        else
+            *o->data = base + o->offset;
+    }
+    for (int i = 0; i < p->instr_count && !r; i++)
+        r = run_instr(s, i, e);
+    dnn_thread_leave(saved);
+    return r;
+}
+
+enum err_code plan_run(const struct plan *p, struct plan_scratch *s, const float *input,
+                       float *output, struct err *e)
+{
+    enum err_code r = ERR_OK;
+    for (int i = 0; i < p->repeat && !r; i++) {
+        const void *in = input + (size_t)i * p->input_size;
+        r = plan_execute(p, s, &in, output + (size_t)i * p->output_size, e);
+    }
+    return r;
+}

@@ -1,0 +1,356 @@
+"""What the HTTP tests stand on: a spawned kenneld on a free port with a state folder of its own, requests
+whose replies are checked against /openapi.json, small pictures and archives made here.
+
+Only Python's standard library. Environment: KENNELD and KENNEL (the programs), KENNEL_SOURCE (this source
+tree), KENNEL_SHARED (real pictures and backbones, may be absent).
+"""
+import http.client
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+import unittest
+import zlib
+
+KENNELD = os.environ.get("KENNELD", "kenneld")
+KENNEL = os.environ.get("KENNEL", "kennel")
+HERE = os.path.dirname(os.path.abspath(__file__))
+SHARED = os.environ.get("KENNEL_SHARED", "")
+SKIPPED = 77
+V1 = "/api/v1"
+
+
+# -- the description that the server gives of itself, as a check of its replies -------------------------
+
+class Schema:
+    """As much of JSON Schema as openapi.json uses. An unknown keyword is a mistake, not ignored."""
+
+    TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
+
+    def __init__(self, document):
+        self.document = document
+
+    def resolve(self, node):
+        while "$ref" in node:
+            target = self.document
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                target = target[part]
+            node = target
+        return node
+
+    def is_type(self, value, name):
+        if name == "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        if name == "number":
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return isinstance(value, self.TYPES[name])
+
+    def errors(self, value, schema, where="reply"):
+        schema = self.resolve(schema)
+        found = []
+        for key, rule in schema.items():
+            found += self.keyword(key, rule, value, schema, where)
+        return found
+
+    def keyword(self, key, rule, value, schema, where):
+        if key == "type":
+            names = rule if isinstance(rule, list) else [rule]
+            ok = any(self.is_type(value, name) for name in names)
+            return [] if ok else [f"{where}: {value!r:.80} is not {rule}"]
+        if key == "const":
+            return [] if value == rule else [f"{where}: {value!r:.80} is not {rule!r}"]
+        if key == "enum":
+            return [] if value in rule else [f"{where}: {value!r:.80} is none of {rule}"]
+        if key == "oneOf":
+            fits = [s for s in rule if not self.errors(value, s, where)]
+            return [] if len(fits) == 1 else [f"{where}: {value!r:.80} fits {len(fits)} of oneOf: "
+                                              + "; ".join(sum((self.errors(value, s, where) for s in rule), []))]
+        if key == "required" and isinstance(value, dict):
+            return [f"{where}: {name} is missing" for name in rule if name not in value]
+        if key == "properties" and isinstance(value, dict):
+            return sum((self.errors(value[n], s, f"{where}.{n}") for n, s in rule.items() if n in value), [])
+        if key == "additionalProperties" and isinstance(value, dict):
+            extra = [n for n in value if n not in schema.get("properties", {})]
+            if rule is False:
+                return [f"{where}: unexpected member {n}" for n in extra]
+            return sum((self.errors(value[n], rule, f"{where}.{n}") for n in extra), [])
+        if key == "items" and isinstance(value, list):
+            return sum((self.errors(v, rule, f"{where}[{i}]") for i, v in enumerate(value)), [])
+        if key == "minimum" and self.is_type(value, "number"):
+            return [] if value >= rule else [f"{where}: {value} is below {rule}"]
+        if key == "maximum" and self.is_type(value, "number"):
+            return [] if value <= rule else [f"{where}: {value} is above {rule}"]
+        if key == "minLength" and isinstance(value, str):
+            return [] if len(value) >= rule else [f"{where}: too short"]
+        if key == "maxLength" and isinstance(value, str):
+            return [] if len(value) <= rule else [f"{where}: too long"]
+        if key == "pattern" and isinstance(value, str):
+            return [] if re.search(rule, value) else [f"{where}: {value!r:.80} is not {rule}"]
+        known = {"required", "properties", "additionalProperties", "items", "minimum", "maximum", "pattern",
+                 "minLength", "maxLength", "description", "format", "default", "contentEncoding",
+                 "contentMediaType"}
+        return [] if key in known else [f"{where}: unknown keyword {key} in the schema"]
+
+    def operation(self, method, path):
+        best = None
+        for template, operations in self.document["paths"].items():
+            pattern = re.sub(r"\{\w+\}", "[^/]+", template)
+            if re.fullmatch(pattern, path) and method.lower() in operations:
+                if best is None or template.count("{") < best[0].count("{"):
+                    best = (template, operations[method.lower()])
+        return best[1] if best else None
+
+    def check(self, method, path, reply):
+        """A list of what is wrong with the reply."""
+        operation = self.operation("GET" if method == "HEAD" else method, path)
+        if operation is None:
+            problem = self.document["components"]["responses"]["Problem"]
+            return self.check_content(problem, reply) if reply.status >= 400 else ["no such operation"]
+        responses = operation["responses"]
+        if str(reply.status) in responses:
+            return self.check_content(self.resolve(responses[str(reply.status)]), reply)
+        if reply.status < 400:
+            return [f"status {reply.status} is not described"]
+        return self.check_content(self.resolve(responses["default"]), reply)
+
+    def check_content(self, response, reply):
+        found = [f"header {name} is missing" for name in response.get("headers", {})
+                 if reply.header(name) is None]
+        if "content" not in response:
+            return found + ([] if not reply.body else ["a body where none is described"])
+        kind = reply.header("Content-Type")
+        if kind not in response["content"]:
+            return found + [f"content type {kind} is none of {list(response['content'])}"]
+        if reply.method == "HEAD":
+            return found
+        schema = response["content"][kind]["schema"]
+        if "json" in kind:
+            return found + self.errors(reply.json, schema)
+        if kind.startswith("text/"):
+            return found + self.errors(reply.body.decode(), schema)
+        return found
+
+
+class Reply:
+    def __init__(self, method, status, headers, body):
+        self.method, self.status, self.headers, self.body = method, status, headers, body
+
+    def header(self, name):
+        return next((v for n, v in self.headers if n.lower() == name.lower()), None)
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def code(self):
+        return self.json["code"]
+
+    def __repr__(self):
+        return f"<{self.method} {self.status} {self.body[:300]!r}>"
+
+
+# -- the daemon ------------------------------------------------------------------------------------------
+
+class Daemon:
+    def __init__(self, *options, state=None):
+        self.folder = tempfile.mkdtemp(prefix="kennel-test-")
+        self.state = state or os.path.join(self.folder, "state")
+        self.log = []
+        self.listening = threading.Event()
+        self.process = subprocess.Popen(
+            [KENNELD, "--state", self.state, "--listen", "127.0.0.1:0", *options],
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.reader = threading.Thread(target=self.read_log, daemon=True)
+        self.reader.start()
+        if not self.listening.wait(60) or not self.port:
+            self.process.kill()
+            raise RuntimeError("kenneld did not start: " + "".join(self.log))
+        self.schema = None
+        self.schema = Schema(self.request("GET", "/openapi.json").json)
+
+    def read_log(self):
+        self.port = None
+        for line in self.process.stderr:
+            self.log.append(line)
+            if '"listening"' in line:
+                self.port = int(json.loads(line)["port"])
+                self.listening.set()
+        self.listening.set()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def connect(self, timeout=120):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def socket(self, timeout=60):
+        return socket.create_connection(("127.0.0.1", self.port), timeout)
+
+    def request(self, method, path, body=None, headers=None, connection=None, expect=None):
+        """One request; its reply is checked against openapi.json."""
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+        own = connection is None
+        connection = connection or self.connect()
+        try:
+            connection.request(method, path, body, headers or {})
+            got = connection.getresponse()
+            reply = Reply(method, got.status, got.getheaders(), got.read())
+        finally:
+            if own:
+                connection.close()
+        if self.schema:
+            wrong = self.schema.check(method, path.split("?")[0], reply)
+            assert not wrong, f"{method} {path}: {wrong} in {reply}"
+        if expect is not None:
+            assert reply.status == expect, f"{method} {path}: wanted {expect}, got {reply}"
+        return reply
+
+    def get(self, path, expect=200):
+        return self.request("GET", path, expect=expect).json
+
+    def post(self, path, body=None, expect=None, headers=None):
+        return self.request("POST", path, body, headers, expect=expect)
+
+    def healthy(self):
+        return self.request("GET", "/", expect=200).body == b"Healthy"
+
+    def wait_job(self, job):
+        for _ in range(60):
+            reply = self.get(f"{V1}/jobs/{job}?wait=10")
+            if reply["state"] not in ("queued", "running"):
+                return reply
+        raise AssertionError(f"job {job} does not end: {reply}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        self.process.stderr.close()
+
+    def stop(self, keep=False):
+        """Ends it as an operator would; whatever a sanitizer said fails the test."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError("kenneld did not stop within a minute")
+        self.reader.join()
+        self.process.stderr.close()
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        assert status == 0, f"kenneld ended with {status}: " + "".join(self.log[-50:])
+
+
+class Case(unittest.TestCase):
+    """Tests that share one daemon."""
+    options = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon(*cls.options)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.stop()
+
+    def refused(self, reply, status, code):
+        self.assertEqual((reply.status, reply.code), (status, code), reply)
+        self.assertEqual(reply.header("Content-Type"), "application/problem+json")
+        self.assertEqual(reply.json["status"], status)
+        self.assertEqual(reply.json["request_id"], reply.header("X-Request-Id"))
+        return reply
+
+
+# -- pictures and archives --------------------------------------------------------------------------------
+
+def png(width, height, color, seed=0):
+    """A PNG of one colour with a little pattern, so that pictures of one class differ."""
+    rows = bytearray()
+    for y in range(height):
+        rows.append(0)
+        for x in range(width):
+            wave = (x * 7 + y * 13 + seed * 31) % 41 - 20
+            rows += bytes(max(0, min(255, c + wave)) for c in color)
+    return png_file(width, height, 8, 2, bytes(rows))
+
+
+def png_file(width, height, depth, kind, rows):
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 6))
+            + chunk(b"IEND", b""))
+
+
+COLORS = {"red": (200, 60, 50), "green": (60, 190, 70), "blue": (50, 70, 200)}
+
+
+def color_files(per_class=12, colors=COLORS, start=0):
+    return {f"{label}/{i}.png": png(40, 36, color, i) for label, color in colors.items()
+            for i in range(start, start + per_class)}
+
+
+def tar(files, mode="w"):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode, format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def tiny_backbone():
+    with open(os.path.join(HERE, "tiny.onnx"), "rb") as file:
+        return file.read()
+
+
+def make_model(daemon, name="colors", per_class=12, train=True, promote=True):
+    """A dataset, a backbone and a model of that name, trained and promoted. Returns the job."""
+    if daemon.request("GET", f"{V1}/backbones/tiny").status == 404:
+        daemon.post(f"{V1}/backbones?name=tiny", tiny_backbone(), 201)
+    daemon.post(f"{V1}/datasets", {"name": name}, 201)
+    daemon.post(f"{V1}/datasets/{name}/import", tar(color_files(per_class)), 200)
+    daemon.post(f"{V1}/models", {"name": name, "dataset": name, "backbone": "tiny"}, 201)
+    if not train:
+        return None
+    job = daemon.post(f"{V1}/models/{name}/retrain", {"seed": 1}, 202).json
+    job = daemon.wait_job(job["id"])
+    assert job["state"] == "succeeded", job
+    if promote:
+        daemon.post(f"{V1}/models/{name}/promote", {"version": job["version"]}, 200)
+    return job
+
+
+def shared(*path):
+    """A file of the real data; without it the whole test program is skipped."""
+    full = os.path.join(SHARED, *path)
+    if not SHARED or not os.path.exists(full):
+        print(f"skipped: {full} is not there", file=sys.stderr)
+        sys.exit(SKIPPED)
+    return full
+
+
+def until(condition, seconds=30):
+    """Waits for a condition, not for time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError("the condition did not come true")
