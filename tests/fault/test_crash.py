@@ -14,7 +14,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "http"))
-from kennel_test import V1, Daemon, color_files, make_model, tar, until  # noqa: E402
+from kennel_test import COLORS, V1, Daemon, color_files, make_model, png, tar, tiny_backbone, until  # noqa: E402
 
 SHIM = os.environ.get("KENNEL_FAULT_SHIM", "")
 # Every column that names a blob.
@@ -27,7 +27,9 @@ def check_state(case, state):
     db = sqlite3.connect(os.path.join(state, "kennel.db"))
     case.assertEqual(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
     case.assertEqual(db.execute("PRAGMA foreign_key_check").fetchall(), [])
-    for (digest,) in db.execute(NAMED):
+    # A kill before the first migration leaves an empty database.
+    has_tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
+    for (digest,) in db.execute(NAMED) if has_tables else ():
         path = os.path.join(state, "blobs", "sha256", digest.hex()[:2], digest.hex())
         case.assertTrue(os.path.exists(path), f"a row names the missing blob {digest.hex()}")
         with open(path, "rb") as file:
@@ -39,6 +41,20 @@ def workers(daemon):
     """The worker processes of a daemon."""
     out = subprocess.run(["pgrep", "-P", str(daemon.process.pid)], capture_output=True, text=True)
     return [int(pid) for pid in out.stdout.split()]
+
+
+def is_gone(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def new_pictures(turn, per_class=20):
+    """Pictures that no other turn has: the width tells them apart."""
+    return {f"{label}/{turn}-{i}.png": png(40 + turn, 36, color, i) for label, color in COLORS.items()
+            for i in range(per_class)}
 
 
 def kill_worker(daemon):
@@ -115,8 +131,7 @@ class Crash(unittest.TestCase):
             left = workers(d)
             d.kill()
             for pid in left:  # the workers die with it
-                until(lambda: not os.path.exists(f"/proc/{pid}") or
-                      open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z")
+                until(lambda: is_gone(pid))
             check_state(self, self.state)
             d = self.start()
             ended = d.wait_job(job)
@@ -130,7 +145,7 @@ class Crash(unittest.TestCase):
         rng = random.Random(3)
         pictures = 0
         for turn in range(8):
-            body = tar(color_files(20, start=turn * 20))
+            body = tar(new_pictures(turn))
 
             def upload():
                 try:
@@ -161,25 +176,35 @@ class Crash(unittest.TestCase):
         for call, n in points:
             with self.subTest(call=call, n=n):
                 state = os.path.join(self.folder.name, f"{call}-{n}")
-                daemon = None
                 try:
-                    daemon = Faulty(f"{call}:{n}:kill", state)
-                    make_model(daemon)
+                    self.daemon = Faulty(f"{call}:{n}:kill", state)
+                    make_model(self.daemon)
+                    self.daemon.stop(keep=True)
                 except (OSError, RuntimeError, AssertionError):
-                    struck += 1  # it died under us
-                if daemon and daemon.process.poll() is None:
-                    daemon.stop(keep=True)
+                    struck += 1  # it died under us, or its worker did
+                    if self.daemon:
+                        self.daemon.kill()
                 if os.path.exists(os.path.join(state, "kennel.db")):
                     check_state(self, state)
-                self.daemon = Daemon(state=state)
-                if self.daemon.request("GET", f"{V1}/models/colors").status == 404:
-                    self.daemon.stop()
-                    self.daemon = Daemon(state=state + "-again")
-                    make_model(self.daemon)
-                for job in self.daemon.get(f"{V1}/jobs")["jobs"]:
-                    self.assertIn(self.daemon.wait_job(job["id"])["state"], ("succeeded", "rejected"))
-                self.daemon.stop()
+                self.finish_the_job(state)
+                self.daemon = None
         self.assertGreater(struck, len(points) // 2)
+
+    def finish_the_job(self, state):
+        """A sound daemon takes up what is there, does what the client would do again, and ends well."""
+        d = self.daemon = Daemon(state=state)
+        d.request("POST", f"{V1}/backbones?name=tiny", tiny_backbone())
+        d.post(f"{V1}/datasets", {"name": "colors"})
+        d.post(f"{V1}/datasets/colors/import", tar(color_files()), 200)
+        d.post(f"{V1}/models", {"name": "colors", "dataset": "colors", "backbone": "tiny"})
+        if d.get(f"{V1}/models/colors")["production"] is None:
+            self.retrain()
+        for job in d.get(f"{V1}/jobs")["jobs"]:
+            self.assertIn(d.wait_job(job["id"])["state"], ("succeeded", "rejected"))
+        versions = d.get(f"{V1}/models/colors/versions")["versions"]
+        self.assertEqual(len({v["digest"] for v in versions}), 1, versions)
+        d.stop(keep=True)
+        check_state(self, state)
 
     @unittest.skipUnless(SHIM, "no fault shim in this build")
     def test_disk_full(self):
@@ -190,8 +215,13 @@ class Crash(unittest.TestCase):
         d.stop(keep=True)
         codes = set()
         for n in (1, 3, 8, 20, 60):
-            self.daemon = d = Faulty(f"write:{n}+:enospc", self.state)
-            reply = d.post(f"{V1}/datasets/colors/import", tar(color_files(20, start=100 + n)))
+            try:
+                self.daemon = d = Faulty(f"write:{n}+:enospc", self.state)
+            except RuntimeError as refused:  # not even the database could be opened
+                self.assertIn('"code":"disk_full"', str(refused))
+                check_state(self, self.state)
+                continue
+            reply = d.post(f"{V1}/datasets/colors/import", tar(new_pictures(n)))
             if reply.status >= 400:
                 codes.add(reply.code)
                 self.assertEqual((reply.status, reply.code), (507, "disk_full"))
