@@ -41,7 +41,7 @@ static struct MHD_Response *make_response(struct reply *reply)
         return response;
     }
     if (reply->fixed)
-        return MHD_create_response_from_buffer(reply->fixed_len, (void *)(uintptr_t)reply->fixed,
+        return MHD_create_response_from_buffer(reply->fixed_len, (void *)reply->fixed,
                                                MHD_RESPMEM_PERSISTENT);
     response =
         MHD_create_response_from_buffer(reply->body.len, reply->body.data, MHD_RESPMEM_MUST_FREE);
@@ -164,8 +164,9 @@ static enum err_code start(struct request *r, struct err *e)
 /* -- HEADERS ------------------------------------------------------------------------------------
  */
 
-/* An answer before the body's end costs the connection, and the sender may lose it with the reset. So it is
- * given only to one who asked before sending, or who would send more than we care to read. */
+/* An answer before the body's end costs the connection, and the sender may lose it with the reset.
+ * So it is given only to one who asked before sending, or who would send more than we care to read.
+ */
 static bool may_answer_early(const struct request *r)
 {
     bool endless = r->declared != UINT64_MAX && r->declared > CORE_DRAIN_MAX;

@@ -36,17 +36,18 @@ enum err_code import_path_open(const char *root, const char *path, struct import
     CLEANUP(cleanup_free) char *resolved = realpath(wanted, NULL);
     if (!resolved || !is_below(root, resolved))
         return forbidden(path, e);
-    CLEANUP(cleanup_fd) int fd = open(resolved, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = open(resolved, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
-        return forbidden(path, e);
-    *ret = (struct import_path){ .fd = -1 };
-    if (S_ISDIR(st.st_mode)) {
-        ret->folder = STEAL(resolved);
-    } else {
-        ret->fd = fd;
-        fd = -1;
+    bool usable = fd >= 0 && fstat(fd, &st) == 0;
+    if (usable && S_ISREG(st.st_mode)) {
+        *ret = (struct import_path){ .fd = fd };
+        return ERR_OK;
     }
+    if (fd >= 0)
+        close(fd);
+    if (!usable || !S_ISDIR(st.st_mode))
+        return forbidden(path, e);
+    *ret = (struct import_path){ .folder = STEAL(resolved), .fd = -1 };
     return ERR_OK;
 }
 

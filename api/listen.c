@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -35,7 +37,7 @@ static bool split(const char *address, char host[static 128], char port[static 8
         return false;
     memcpy(host, address, len);
     host[len] = 0;
-    strcpy(port, colon + 1);
+    snprintf(port, 8, "%s", colon + 1);
     return atoi(port) <= 65535;
 }
 
@@ -52,15 +54,28 @@ static bool is_loopback(const struct sockaddr *a)
     return false;
 }
 
-static uint16_t bound_port(int fd)
+static enum err_code bound_port(int fd, uint16_t *ret, struct err *e)
 {
-    struct sockaddr_storage a = { 0 };
+    struct sockaddr_storage a;
     socklen_t len = sizeof a;
+    char port[8] = "";
     if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-        return 0;
-    return a.ss_family == AF_INET6
-               ? ntohs(((const struct sockaddr_in6 *)(const void *)&a)->sin6_port)
-               : ntohs(((const struct sockaddr_in *)(const void *)&a)->sin_port);
+        return err_errno(e, errno, "cannot tell the port");
+    int error = getnameinfo((struct sockaddr *)&a, len, NULL, 0, port, sizeof port, NI_NUMERICSERV);
+    if (error)
+        return err_set(e, ERR_IO, "cannot tell the port: %s", gai_strerror(error));
+    *ret = (uint16_t)strtoul(port, NULL, 10);
+    return ERR_OK;
+}
+
+static enum err_code bind_fd(int fd, const struct addrinfo *where, const char *address,
+                             uint16_t *ret_port, struct err *e)
+{
+    int on = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        bind(fd, where->ai_addr, where->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+        return err_errno(e, errno, "cannot listen on %s", address);
+    return bound_port(fd, ret_port, e);
 }
 
 enum err_code listen_open(const char *address, bool allow_remote, int *ret_fd, uint16_t *ret_port,
@@ -85,14 +100,13 @@ enum err_code listen_open(const char *address, bool allow_remote, int *ret_fd, u
             "there are no keys; listen on 127.0.0.1, or allow it with --allow-remote",
             address);
 
-    CLEANUP(cleanup_fd)
     int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int on = 1;
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(fd, list->ai_addr, list->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+    if (fd < 0)
         return err_errno(e, errno, "cannot listen on %s", address);
-    *ret_port = bound_port(fd);
-    *ret_fd = fd;
-    fd = -1;
-    return ERR_OK;
+    enum err_code code = bind_fd(fd, list, address, ret_port, e);
+    if (code)
+        close(fd);
+    else
+        *ret_fd = fd;
+    return code;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <microhttpd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@ static void copy_header(struct MHD_Connection *c, const char *name, char *ret, s
 {
     const char *value = MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
     if (value && strlen(value) < size)
-        strcpy(ret, value);
+        snprintf(ret, size, "%s", value);
 }
 
 /* "Image/JPEG; q=1" -> "image/jpeg" */
@@ -73,10 +74,10 @@ struct request *request_new(struct server *s, struct MHD_Connection *connection)
 
     copy_header(connection, "X-Request-Id", r->id, sizeof r->id);
     if (!ident_is_sane(r->id) && ident_random(r->id, NULL) != ERR_OK)
-        strcpy(r->id, "none");
+        snprintf(r->id, sizeof r->id, "none");
     copy_header(connection, "X-Requested-By", r->who, sizeof r->who);
     if (!ident_is_sane(r->who))
-        strcpy(r->who, "anonymous");
+        snprintf(r->who, sizeof r->who, "anonymous");
     copy_header(connection, "Content-Type", r->content_type, sizeof r->content_type);
     plain_type(r->content_type);
     copy_header(connection, "If-None-Match", r->if_none_match, sizeof r->if_none_match);

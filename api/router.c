@@ -51,12 +51,13 @@ static void end_values(struct route_match *m)
 enum err_code router_find(const struct route *const *tables, const char *method, const char *path,
                           struct route_match *ret, struct err *e)
 {
-    if (strlen(path) >= ROUTE_PATH)
-        return err_set(e, ERR_ROUTE_UNKNOWN, "no such path (of %zu bytes)", strlen(path));
+    size_t len = strlen(path);
+    if (len >= ROUTE_PATH)
+        return err_set(e, ERR_ROUTE_UNKNOWN, "no such path (of %zu bytes)", len);
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
 
     *ret = (struct route_match){ 0 };
-    strcpy(ret->path, path);
+    memcpy(ret->path, path, len + 1);
     struct route_match best = { 0 };
     int best_literal = 0;
     for (; *tables; tables++)

@@ -19,7 +19,7 @@ static enum err_code check_tags(const json_t *tags, struct err *e)
 {
     const char *name;
     json_t *value;
-    json_object_foreach ((json_t *)(uintptr_t)tags, name, value)
+    json_object_foreach ((json_t *)tags, name, value)
         if (!json_is_string(value))
             return err_set(e, ERR_JSON_TYPE, "the request: tags.%.100s must be a string", name);
     return ERR_OK;

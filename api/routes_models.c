@@ -92,15 +92,13 @@ static enum err_code version(struct request *r, struct err *e)
 
 static enum err_code reply_file(struct request *r, const char *path, struct err *e)
 {
-    CLEANUP(cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0)
+    r->reply.fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (r->reply.fd < 0 || fstat(r->reply.fd, &st) < 0)
         return err_errno(e, errno, "cannot open %s", path);
     r->reply.status = 200;
     r->reply.type = "application/octet-stream";
     r->reply.fd_size = (uint64_t)st.st_size;
-    r->reply.fd = fd;
-    fd = -1;
     return ERR_OK;
 }
 

@@ -27,7 +27,7 @@ static enum err_code decode(const char *text, struct buf *ret, struct err *e)
     size_t len = strlen(text);
     if (strspn(text, " ") == len)
         return err_set(e, ERR_BODY_MISSING, "data is empty: a picture in base64 is expected");
-    gnutls_datum_t in = { .data = (unsigned char *)(uintptr_t)text, .size = (unsigned)len };
+    gnutls_datum_t in = { .data = (unsigned char *)text, .size = (unsigned)len };
     gnutls_datum_t out = { 0 };
     int error = gnutls_base64_decode2(&in, &out);
     if (error == GNUTLS_E_MEMORY_ERROR)

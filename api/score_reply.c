@@ -7,14 +7,21 @@
 
 enum { LABEL_TEXT_MAX = 1 << 16 };
 
-/* "d.ddde-XX" with the fewest digits that read back as x. */
-static int shortest(float x, char ret[FLOAT_TEXT])
+static bool reads_back(double near, int digits, float x, char ret[FLOAT_TEXT])
 {
-    for (int digits = 1;; digits++) {
-        snprintf(ret, FLOAT_TEXT, "%.*e", digits - 1, (double)x);
-        if (digits == 9 || strtof(ret, NULL) == x)
-            return digits;
-    }
+    snprintf(ret, FLOAT_TEXT, "%.*e", digits - 1, near);
+    return strtof(ret, NULL) == x;
+}
+
+/* "d.ddde-XX" with the fewest digits that read back as x. The gap above a power of two is wider
+ * than that below, so the decimal that fits may be the one above the nearest: hence the second try.
+ */
+static void shortest(float x, char ret[FLOAT_TEXT])
+{
+    for (int digits = 1; digits <= 9; digits++)
+        if (reads_back((double)x, digits, x, ret) ||
+            reads_back((double)x * (1 + 0x1p-25), digits, x, ret))
+            return;
 }
 
 /* Digits behind the first one, without the point. */
@@ -30,7 +37,7 @@ static void gather_digits(const char *text, char ret[12])
 void float_text(float x, char ret[FLOAT_TEXT])
 {
     if (x == 0) {
-        strcpy(ret, "0.0");
+        snprintf(ret, FLOAT_TEXT, "0.0");
         return;
     }
     char text[FLOAT_TEXT], digits[12];

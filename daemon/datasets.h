@@ -22,7 +22,8 @@ enum err_code datasets_show(struct state *s, const char *name, json_t **ret, str
     MUST_USE;
 /* Newest first. Each {"version", "digest", "created", "cause" ("import", "put", "delete"), "who",
  * "pictures", "counts": {LABEL: {"train": n, "val": n, "test": n}}, "added", "removed",
- * "duplicates", "rejected" (a count in lists; the array in _show)} */
+ * "duplicates", "rejected" (a count in lists)}. _show: "rejected" is the array [{"path", "code",
+ * "reason"}] of the first 1,000, "rejected_count" the count. ERR_VERSION_UNKNOWN. */
 enum err_code datasets_versions(struct state *s, const char *name, json_t **ret, struct err *e)
     MUST_USE;
 enum err_code datasets_version_show(struct state *s, const char *name, int64_t version,
@@ -30,7 +31,7 @@ enum err_code datasets_version_show(struct state *s, const char *name, int64_t v
 
 /* One picture. split may be SPLIT_AUTO. Reply {"version", "digest", "added": 0|1, "duplicate"}; a
  * picture that is there already under that label makes no new version.
- * ERR_PICTURE_LABEL_CONFLICT under another. */
+ * ERR_PICTURE_LABEL_CONFLICT under another; ERR_PICTURE_*, ERR_LAYOUT, ERR_LABELS_TOO_MANY. */
 enum err_code datasets_put_picture(struct state *s, const char *name, const char *label,
                                    enum split split, const void *bytes, size_t len, const char *who,
                                    json_t **ret, struct err *e) MUST_USE;

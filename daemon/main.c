@@ -2,7 +2,10 @@
  * the parts down in the opposite order. Nothing else sees every layer.
  *
  * `kenneld worker` is the same program as the child process of one training job.
- * Exit status: 0 after SIGTERM or SIGINT, 1 when a part cannot be made, 2 for bad options. */
+ * Exit status: 0 after SIGTERM or SIGINT, 1 when a part cannot be made, 2 for bad options.
+ *
+ * One file past 300 lines: most of it is the table of options, which belongs to no library, because
+ * it names the limits of every layer. */
 #include "api/server.h"
 #include "daemon/jobs.h"
 #include "daemon/scorer.h"
@@ -11,6 +14,7 @@
 #include "data/base/cleanup.h"
 #include "data/base/file.h"
 #include "data/base/log.h"
+#include "data/base/name.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -347,7 +351,8 @@ int main(int argc, char **argv)
         return status;
     struct err e;
     CLEANUP(cleanup_free) char *state = NULL;
-    if (!o.state && default_state(&state, &e)) {
+    if ((o.default_model && name_check(o.default_model, "--default-model", &e)) ||
+        (!o.state && default_state(&state, &e))) {
         fprintf(stderr, "kenneld: %s\n", e.message);
         return 2;
     }
@@ -378,5 +383,6 @@ int main(int argc, char **argv)
         log_event("error", "cannot_start", "code", err_slug(r), "message", e.message, NULL);
     }
     stop(&parts);
-    return r ? 1 : 0;
+    /* A refusal is about what an option said. */
+    return !r ? 0 : err_is_fault(r) ? 1 : 2;
 }

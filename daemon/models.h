@@ -22,7 +22,7 @@ enum err_code models_show(struct state *s, const char *name, json_t **ret, struc
 enum err_code models_patch(struct state *s, const char *name, const json_t *change, const char *who,
                            json_t **ret, struct err *e) MUST_USE;
 
-/* Newest first; each without "report". */
+/* Newest first; each without "report", its "metrics" without the tables per class. */
 enum err_code models_versions(struct state *s, const char *name, json_t **ret, struct err *e)
     MUST_USE;
 /* {"model", "version", "digest", "bytes", "created", "job", "requested_by", "tags", "recipe",

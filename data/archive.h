@@ -6,7 +6,8 @@
  * (ERR_ARCHIVE_DEVICE), too many members (ERR_ARCHIVE_ENTRIES), unpacked size out of all
  * proportion (ERR_ARCHIVE_BOMB), a damaged (ERR_ARCHIVE_CORRUPT) or cut-off stream
  * (ERR_ARCHIVE_TRUNCATED), neither tar nor zip (ERR_ARCHIVE_FORMAT). A member larger than
- * max_member is told to on_file with bytes NULL, and the walk goes on.
+ * max_member is told to on_file with bytes NULL, and the walk goes on. The source is always read to
+ * its end before a walk succeeds.
  * Threads: any; a walk runs on its caller's. */
 #ifndef KENNEL_ARCHIVE_H
 #define KENNEL_ARCHIVE_H
@@ -26,8 +27,9 @@ struct archive_limits {
  * is then the walk's). */
 typedef ssize_t (*archive_read_fn)(void *context, void *bytes, size_t len, struct err *e);
 
-/* One regular file. path is relative, without "./"; bytes are borrowed for the call, NULL
- * when the member is over max_member (len is then its size). An error stops the walk. */
+/* One regular file. path is relative, without "./", UTF-8 (a byte that is not is shown as U+FFFD);
+ * bytes are borrowed for the call, NULL when the member is over max_member (len is then its size).
+ * An error stops the walk. */
 typedef enum err_code (*archive_file_fn)(void *context, const char *path, const uint8_t *bytes,
                                          size_t len, struct err *e);
 
@@ -35,7 +37,8 @@ enum err_code archive_walk(archive_read_fn read, void *read_context,
                            const struct archive_limits *limits, archive_file_fn on_file,
                            void *file_context, struct err *e) MUST_USE;
 
-/* The same over a folder below which symbolic links are refused and never followed. */
+/* The same over a folder, in byte order of names. Symbolic links are refused and never followed,
+ * the folder itself included (resolve it first). */
 enum err_code archive_walk_folder(const char *folder, const struct archive_limits *limits,
                                   archive_file_fn on_file, void *file_context, struct err *e)
     MUST_USE;

@@ -1,7 +1,8 @@
 /* blob.h -- content-addressed files: ROOT/sha256/ab/abcdef...
  *
  * Invariants: a file under its final name is whole and has that digest (it is written
- * as ROOT/tmp/..., then renamed); a put of what is there already writes nothing.
+ * as ROOT/tmp/..., then renamed); a put of what is there already writes nothing (a file of the
+ * wrong size, as a power cut can leave it, is not there: it is replaced).
  * blobs_put() is not yet durable: call blobs_sync() before committing a row that names
  * the blob, so that no row ever names a missing one. What a crash leaves unnamed is
  * found with blobs_walk().

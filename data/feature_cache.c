@@ -89,10 +89,12 @@ static uint32_t checksum(const uint8_t *bytes, size_t len)
     return (uint32_t)crc32(0, bytes, (uInt)len);
 }
 
+static const uint8_t magic[8] = { 'K', 'N', 'L', 'F', 'E', 'A', 'T', '\n' };
+
 static void make_header(const struct digest *key, int width, uint8_t ret[HEADER_BYTES])
 {
     memset(ret, 0, HEADER_BYTES);
-    memcpy(ret, "KNLFEAT\n", 8);
+    memcpy(ret, magic, sizeof magic);
     put_u32(ret + 8, FORMAT_VERSION);
     put_u32(ret + 12, (uint32_t)width);
     memcpy(ret + 16, key->bytes, DIGEST_BYTES);
@@ -143,7 +145,7 @@ static enum err_code reserve_slot(struct feature_cache *c, struct err *e)
     struct slot *slots = calloc(count, sizeof *slots);
     if (!slots)
         return err_set(e, ERR_NOMEM, "no memory for the index of %s", c->path);
-    for (size_t i = 0; i < c->slot_count; i++) {
+    for (size_t i = 0; c->slots && i < c->slot_count; i++) {
         const struct slot *s = &c->slots[i];
         if (s->record)
             *find_slot(slots, count, s->half, s->view) = *s;

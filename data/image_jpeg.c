@@ -2,7 +2,9 @@
  * files: warnings are ignored, and the data source *suspends* at its end instead of making up an
  * end marker, which is how a cut-off file is told from a damaged one.
  *
- * Time is bounded: a picture's scans times its blocks may not pass BLOCK_VISITS_MAX. */
+ * Time is bounded: a picture's scans times its blocks may not pass BLOCK_VISITS_MAX. The slowest
+ * of a dozen files made for it (50 MP, three full components, arithmetic, 24 scans) took 2 seconds
+ * on one core. */
 #include "data/exif.h"
 #include "data/image_codec.h"
 #include "data/orient.h"
@@ -67,6 +69,12 @@ static void on_error(j_common_ptr c)
     struct job *j = c->client_data;
     char text[JMSG_LENGTH_MAX];
     c->err->format_message(c, text);
+    /* libjpeg's own limit of a side comes before ours is looked at; ours says more. */
+    if (c->err->msg_code == JERR_IMAGE_TOO_BIG) {
+        j->code = image_check_size(j->q, j->c.image_width, j->c.image_height, j->e);
+        if (j->code != ERR_OK)
+            longjmp(j->fail, 1);
+    }
     fail(j, code_of(c->err->msg_code), text);
 }
 

@@ -126,15 +126,13 @@ static enum err_code parse_line(struct parser *p, const char *line, size_t len, 
 /* Hands the parser's arrays on, labels renumbered to their place in byte order. */
 static enum err_code finish(struct parser *p, struct manifest *ret, struct err *e)
 {
-    CLEANUP(cleanup_free) int *place = NULL;
-    char **labels = NULL;
-    if (p->label_count) {
-        place = calloc(p->label_count, sizeof *place);
-        labels = calloc(p->label_count, sizeof *labels);
-        if (!place || !labels) {
-            free(labels);
-            return err_set(e, ERR_NOMEM, "no memory for %zu labels", p->label_count);
-        }
+    /* One more than none, because calloc(0) may say NULL. */
+    int *place = calloc(p->label_count + 1, sizeof *place);
+    char **labels = calloc(p->label_count + 1, sizeof *labels);
+    if (!place || !labels) {
+        free(place);
+        free(labels);
+        return err_set(e, ERR_NOMEM, "no memory for %zu labels", p->label_count);
     }
     for (size_t i = 0; i < p->label_count; i++) {
         place[p->labels[i].number] = (int)i;
@@ -142,6 +140,7 @@ static enum err_code finish(struct parser *p, struct manifest *ret, struct err *
     }
     for (size_t i = 0; i < p->count; i++)
         p->items[i].label = place[p->items[i].label];
+    free(place);
     *ret = (struct manifest){ .items = STEAL(p->items),
                               .count = p->count,
                               .labels = labels,

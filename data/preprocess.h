@@ -33,7 +33,7 @@ enum err_code preprocess_run(const struct preprocess *p, struct preprocess_scrat
 
 /* image_decode() (DCT-scaled where the result stays within a mean absolute error of 1 of
  * 255) and preprocess_run() in one. No allocation once the scratch has seen a picture of
- * that size. */
+ * that size, but for the decoding library's own small pools. */
 enum err_code preprocess_file(const struct preprocess *p, struct preprocess_scratch *s,
                               const void *bytes, size_t len, const struct image_limits *limits,
                               int view, float *ret, struct err *e) MUST_USE;

@@ -1,50 +1,10 @@
-/* What differs between oneDNN 2.6 and 3.x stands between #if lines here and nowhere else:
- * - a memory descriptor is a struct in 2.x and an opaque object in 3.x;
- * - a primitive descriptor is made from an operation descriptor in 2.x and directly in 3.x;
- * - 2.x post-ops carry a scale, 3.x sums carry a zero point.
- * The file is longer than most: it is one table of operations, two ways. */
-#include "nn/dnn.h"
+#include "nn/dnn_parts.h"
 
 #include <omp.h>
-#include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define DNN_3 (DNNL_VERSION_MAJOR >= 3)
-
-struct dnn_engine {
-    dnnl_engine_t engine;
-};
-
-struct dnn_layout {
-    dnnl_memory_desc_t md;
-};
-
-struct dnn_primitive {
-    dnnl_primitive_t primitive;
-    dnnl_primitive_desc_t desc;
-};
-
-struct dnn_memory {
-    dnnl_memory_t memory;
-};
-
-struct dnn_call {
-    dnnl_primitive_t primitive; /* borrowed */
-    dnnl_stream_t stream;
-    int count;
-    dnnl_exec_arg_t args[];
-};
-
-#if DNN_3
-#define MD(l) ((l) ? (l)->md : NULL)
-typedef const_dnnl_memory_desc_t md_view;
-#else
-#define MD(l) ((l) ? &(l)->md : NULL)
-typedef const dnnl_memory_desc_t *md_view;
-#endif
 
 int dnn_thread_enter(void)
 {
@@ -87,14 +47,6 @@ void dnn_engine_free(struct dnn_engine *d)
     free(d);
 }
 
-/* oneDNN reads as many entries as its type has, whatever the rank. */
-static void copy_dims(dnnl_dims_t ret, const int64_t *from, int count, int64_t less)
-{
-    memset(ret, 0, sizeof(dnnl_dims_t));
-    for (int i = 0; i < count; i++)
-        ret[i] = from[i] - less;
-}
-
 static const char *isa_text(void)
 {
     /* The names are those of the ONEDNN_MAX_CPU_ISA variable. */
@@ -134,193 +86,6 @@ const char *dnn_engine_text(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, write_engine_text);
     return engine_text;
-}
-
-/* ---- layouts ---- */
-
-static const dnnl_format_tag_t plain_tags[DNN_RANK_MAX + 1] = {
-    dnnl_format_tag_undef, dnnl_a,       dnnl_ab,      dnnl_abc, dnnl_abcd, dnnl_abcde,
-    dnnl_abcdef,           dnnl_abcdefg, dnnl_abcdefgh
-};
-
-static struct dnn_layout *layout_of(md_view md)
-{
-    struct dnn_layout *l = md ? calloc(1, sizeof *l) : NULL;
-    if (!l)
-        return NULL;
-#if DNN_3
-    if (dnnl_memory_desc_clone(&l->md, md) != dnnl_success) {
-        free(l);
-        return NULL;
-    }
-#else
-    l->md = *md;
-#endif
-    return l;
-}
-
-struct dnn_layout *dnn_layout_new(int rank, const int64_t *dims, enum dnn_form form)
-{
-    if (rank < 1 || rank > DNN_RANK_MAX)
-        return NULL;
-    struct dnn_layout *l = calloc(1, sizeof *l);
-    dnnl_format_tag_t tag = form == DNN_ANY ? dnnl_format_tag_any : plain_tags[rank];
-    if (!l)
-        return NULL;
-#if DNN_3
-    dnnl_status_t status = dnnl_memory_desc_create_with_tag(&l->md, rank, dims, dnnl_f32, tag);
-#else
-    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&l->md, rank, dims, dnnl_f32, tag);
-#endif
-    if (status == dnnl_success)
-        return l;
-    free(l);
-    return NULL;
-}
-
-struct dnn_layout *dnn_layout_strided(int rank, const int64_t *dims, const int64_t *strides)
-{
-    struct dnn_layout *l = calloc(1, sizeof *l);
-    if (!l)
-        return NULL;
-#if DNN_3
-    dnnl_status_t status =
-        dnnl_memory_desc_create_with_strides(&l->md, rank, dims, dnnl_f32, strides);
-#else
-    dnnl_status_t status = dnnl_memory_desc_init_by_strides(&l->md, rank, dims, dnnl_f32, strides);
-#endif
-    if (status == dnnl_success)
-        return l;
-    free(l);
-    return NULL;
-}
-
-struct dnn_layout *dnn_layout_copy(const struct dnn_layout *l)
-{
-    return layout_of(MD(l));
-}
-
-void dnn_layout_free(struct dnn_layout *l)
-{
-    if (!l)
-        return;
-#if DNN_3
-    dnnl_memory_desc_destroy(l->md);
-#endif
-    free(l);
-}
-
-/* The blocking of a layout, read the same way from both versions. */
-struct blocks {
-    int rank, inner_count;
-    dnnl_dims_t dims, padded, strides, inner_size, inner_dim;
-    bool blocked; /* false: an opaque format */
-};
-
-static struct blocks blocks_of(const struct dnn_layout *l)
-{
-    struct blocks b = { 0 };
-#if DNN_3
-    const dnnl_dims_t *dims, *padded, *strides, *sizes, *which;
-    dnnl_format_kind_t kind = dnnl_format_kind_undef;
-    dnnl_memory_desc_query(l->md, dnnl_query_format_kind, &kind);
-    dnnl_memory_desc_query(l->md, dnnl_query_ndims_s32, &b.rank);
-    dnnl_memory_desc_query(l->md, dnnl_query_dims, &dims);
-    memcpy(b.dims, dims, sizeof b.dims);
-    b.blocked = kind == dnnl_blocked;
-    if (!b.blocked)
-        return b;
-    dnnl_memory_desc_query(l->md, dnnl_query_padded_dims, &padded);
-    dnnl_memory_desc_query(l->md, dnnl_query_strides, &strides);
-    dnnl_memory_desc_query(l->md, dnnl_query_inner_nblks_s32, &b.inner_count);
-    memcpy(b.padded, padded, sizeof b.padded);
-    memcpy(b.strides, strides, sizeof b.strides);
-    if (!b.inner_count)
-        return b;
-    dnnl_memory_desc_query(l->md, dnnl_query_inner_blks, &sizes);
-    dnnl_memory_desc_query(l->md, dnnl_query_inner_idxs, &which);
-    memcpy(b.inner_size, sizes, sizeof b.inner_size);
-    memcpy(b.inner_dim, which, sizeof b.inner_dim);
-#else
-    b.rank = l->md.ndims;
-    memcpy(b.dims, l->md.dims, sizeof b.dims);
-    b.blocked = l->md.format_kind == dnnl_blocked;
-    if (!b.blocked)
-        return b;
-    const dnnl_blocking_desc_t *from = &l->md.format_desc.blocking;
-    memcpy(b.padded, l->md.padded_dims, sizeof b.padded);
-    memcpy(b.strides, from->strides, sizeof b.strides);
-    b.inner_count = from->inner_nblks;
-    memcpy(b.inner_size, from->inner_blks, sizeof b.inner_size);
-    memcpy(b.inner_dim, from->inner_idxs, sizeof b.inner_dim);
-#endif
-    return b;
-}
-
-int64_t dnn_layout_block(const struct dnn_layout *l)
-{
-    struct blocks b = blocks_of(l);
-    if (!b.blocked || b.inner_count > 1 || (b.inner_count == 1 && b.inner_dim[0] != 1))
-        return 0;
-    /* Outer dims in row-major order, so that channel blocks follow one another. */
-    int64_t want = b.inner_count ? b.inner_size[0] : 1;
-    int64_t block = want;
-    for (int d = b.rank - 1; d >= 0; d--) {
-        int64_t size = d == 1 ? b.padded[d] / block : b.padded[d];
-        if (size != 1 && b.strides[d] != want)
-            return 0;
-        want *= size;
-    }
-    return block;
-}
-
-bool dnn_layout_is_plain(const struct dnn_layout *l)
-{
-    struct blocks b = blocks_of(l);
-    int64_t block = dnn_layout_block(l);
-    if (block <= 1)
-        return block == 1;
-    int64_t behind = 1;
-    for (int d = 2; d < b.rank; d++)
-        behind *= b.dims[d];
-    return behind == 1 && b.dims[1] % block == 0;
-}
-
-bool dnn_layout_same(const struct dnn_layout *a, const struct dnn_layout *b)
-{
-    if (dnnl_memory_desc_equal(MD(a), MD(b)))
-        return true;
-    struct blocks x = blocks_of(a), y = blocks_of(b);
-    return x.rank == y.rank && memcmp(x.dims, y.dims, (size_t)x.rank * sizeof x.dims[0]) == 0 &&
-           dnn_layout_is_plain(a) && dnn_layout_is_plain(b);
-}
-
-struct dnn_layout *dnn_layout_like(const struct dnn_layout *like, const int64_t *dims)
-{
-    struct blocks b = blocks_of(like);
-    int64_t block = dnn_layout_block(like);
-    static const dnnl_format_tag_t tags8[] = { dnnl_aBc8b, dnnl_aBcd8b, dnnl_aBcde8b };
-    static const dnnl_format_tag_t tags16[] = { dnnl_aBc16b, dnnl_aBcd16b, dnnl_aBcde16b };
-    dnnl_format_tag_t tag = plain_tags[b.rank];
-    if (b.rank >= 3 && b.rank <= 5 && (block == 8 || block == 16))
-        tag = (block == 8 ? tags8 : tags16)[b.rank - 3];
-    struct dnn_layout *l = calloc(1, sizeof *l);
-    if (!l)
-        return NULL;
-#if DNN_3
-    dnnl_status_t status = dnnl_memory_desc_create_with_tag(&l->md, b.rank, dims, dnnl_f32, tag);
-#else
-    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&l->md, b.rank, dims, dnnl_f32, tag);
-#endif
-    if (status == dnnl_success)
-        return l;
-    free(l);
-    return NULL;
-}
-
-size_t dnn_layout_bytes(const struct dnn_layout *l)
-{
-    return dnnl_memory_desc_get_size(MD(l));
 }
 
 /* ---- primitives ---- */
@@ -494,10 +259,10 @@ enum err_code dnn_conv_new(struct dnn_engine *d, const struct dnn_conv *c,
                            struct dnn_primitive **ret, struct err *e)
 {
     dnnl_dims_t stride, gap, low, high; /* oneDNN counts the gaps, ONNX the steps */
-    copy_dims(stride, c->stride, c->spatial, 0);
-    copy_dims(gap, c->dilation, c->spatial, 1);
-    copy_dims(low, c->low, c->spatial, 0);
-    copy_dims(high, c->high, c->spatial, 0);
+    dnn_copy_dims(stride, c->stride, c->spatial, 0);
+    dnn_copy_dims(gap, c->dilation, c->spatial, 1);
+    dnn_copy_dims(low, c->low, c->spatial, 0);
+    dnn_copy_dims(high, c->high, c->spatial, 0);
     MAKE("convolution", &c->posts, dnnl_convolution_desc_t,
          dnnl_dilated_convolution_forward_desc_init(
              &op, dnnl_forward_inference, dnnl_convolution_direct, MD(c->src), MD(c->weight),
@@ -514,11 +279,11 @@ enum err_code dnn_pool_new(struct dnn_engine *d, const struct dnn_pool *p,
                           : p->kind == DNN_POOL_MEAN_INSIDE ? dnnl_pooling_avg_exclude_padding
                                                             : dnnl_pooling_avg_include_padding;
     dnnl_dims_t kernel, stride, gap, low, high;
-    copy_dims(kernel, p->kernel, p->spatial, 0);
-    copy_dims(stride, p->stride, p->spatial, 0);
-    copy_dims(gap, p->dilation, p->spatial, 1);
-    copy_dims(low, p->low, p->spatial, 0);
-    copy_dims(high, p->high, p->spatial, 0);
+    dnn_copy_dims(kernel, p->kernel, p->spatial, 0);
+    dnn_copy_dims(stride, p->stride, p->spatial, 0);
+    dnn_copy_dims(gap, p->dilation, p->spatial, 1);
+    dnn_copy_dims(low, p->low, p->spatial, 0);
+    dnn_copy_dims(high, p->high, p->spatial, 0);
     MAKE("pooling", NULL, dnnl_pooling_v2_desc_t,
          dnnl_pooling_v2_forward_desc_init(&op, dnnl_forward_inference, alg, MD(p->src), MD(p->dst),
                                            stride, kernel, gap, low, high),
@@ -676,17 +441,17 @@ struct dnn_layout *dnn_primitive_layout(const struct dnn_primitive *p, enum dnn_
 {
     switch (role) {
     case DNN_SRC:
-        return layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_src_md, 0));
+        return dnn_layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_src_md, 0));
     case DNN_SRC1:
-        return layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_src_md, 1));
+        return dnn_layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_src_md, 1));
     case DNN_WEIGHT:
-        return layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 0));
+        return dnn_layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 0));
     case DNN_BIAS:
-        return layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 1));
+        return dnn_layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 1));
     case DNN_DST:
-        return layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_dst_md, 0));
+        return dnn_layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_dst_md, 0));
     case DNN_SCRATCHPAD:
-        return layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_scratchpad_md, 0));
+        return dnn_layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_scratchpad_md, 0));
     default:
         return NULL;
     }

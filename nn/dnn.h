@@ -35,7 +35,7 @@ enum dnn_form { DNN_PLAIN, DNN_ANY };
 struct dnn_layout *dnn_layout_new(int rank, const int64_t *dims, enum dnn_form form);
 /* Row-major dims[perm[i]] seen as dims[i]; for transposed operands. */
 struct dnn_layout *dnn_layout_strided(int rank, const int64_t *dims, const int64_t *strides);
-/* The blocks of `like` on other dims of the same rank. */
+/* The blocks, or the order of dims, of `like` on other dims of the same rank. */
 struct dnn_layout *dnn_layout_like(const struct dnn_layout *like, const int64_t *dims);
 struct dnn_layout *dnn_layout_copy(const struct dnn_layout *l);
 void dnn_layout_free(struct dnn_layout *l);
@@ -46,6 +46,8 @@ bool dnn_layout_is_plain(const struct dnn_layout *l);
 /* Entries of dim 1 that lie together in a block; 1 when it is not blocked, 0 when blocked
  * otherwise. */
 int64_t dnn_layout_block(const struct dnn_layout *l);
+/* Each dim has one stride: row-major, channels last, and the like. */
+bool dnn_layout_is_strided(const struct dnn_layout *l);
 size_t dnn_layout_bytes(const struct dnn_layout *l);
 
 enum dnn_unary {
@@ -102,8 +104,9 @@ struct dnn_conv {
     int64_t low[DNN_SPATIAL_MAX], high[DNN_SPATIAL_MAX];
     struct dnn_posts posts;
 };
+enum dnn_pool_kind { DNN_POOL_MAX, DNN_POOL_MEAN_INSIDE, DNN_POOL_MEAN_ALL };
 struct dnn_pool {
-    enum { DNN_POOL_MAX, DNN_POOL_MEAN_INSIDE, DNN_POOL_MEAN_ALL } kind;
+    enum dnn_pool_kind kind;
     const struct dnn_layout *src, *dst;
     int spatial;
     int64_t kernel[DNN_SPATIAL_MAX], stride[DNN_SPATIAL_MAX], dilation[DNN_SPATIAL_MAX];

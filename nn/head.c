@@ -13,15 +13,19 @@
  *
  *   rows --standardise--> x' [rows][stride], one extra column of ones for the bias
  *     |
- *     +-- fold 0: path of penalties, strong to weak, each from the last one's W --> losses[0][]
- *     +-- fold 1: ...                                                           --> losses[1][]
+ *     +-- part 0: path of penalties, strong to weak, each from the last one's W --> losses[0][]
+ *     +-- part 1: ...                                                           --> losses[1][]
  *     |
- *   choose the penalty by the mean over the folds
- *   final fit on all rows, from the mean of the folds' W at that penalty
+ *   choose the penalty by the mean over the parts
+ *   final fit on all rows, from the mean of the parts' best W
  *
- * A fold is one task on one thread; the caller's thread only waits, reports and cancels. Tasks
- * share nothing that they write, and sums over folds are taken in the folds' order, so the bits
- * do not depend on the number of threads. */
+ * A part is one fold of one repeat of the cross-validation: one task on one thread; the caller's
+ * thread only waits, reports and cancels. Tasks share nothing that they write, and sums over parts
+ * are taken in the parts' order, so the bits do not depend on the number of threads. */
+
+/* On a small set the choice depends on how the folds fell, so they are dealt again, until about
+ * a thousand held-out answers were judged. */
+enum { JUDGED_WANTED = 1000, REPEATS_MAX = 5 };
 
 /* Half decades. On the mean-loss scale with standardised features a useful penalty hardly
  * depends on the number of rows. */
@@ -44,13 +48,13 @@ struct path {
 
 struct fit {
     struct softmax_data data; /* x and class_scale are set; the latter only by tasks */
-    int rows, width, folds, penalty_count;
+    int rows, width, folds, repeats, penalty_count;
     float *x;             /* owned; data.x */
     double *mean, *scale; /* [width]; scale is 1 / deviation, 0 for a constant feature */
     double *class_weight; /* [classes]: c of head.h */
     double *penalties;    /* [penalty_count], strongest first */
-    int *fold;            /* [rows] */
-    struct path *paths;   /* [folds] */
+    int *fold;            /* [repeats][rows] */
+    struct path *paths;   /* [repeats][folds]: the parts */
     const struct head_options *options;
     head_progress progress;
     void *progress_context;
@@ -71,7 +75,6 @@ struct objective {
     double *class_scale; /* owned */
     double penalty;
 };
-
 
 void head_options_default(struct head_options *o)
 {
@@ -158,8 +161,20 @@ static void objective_fini(struct objective *o)
     free(o->class_scale);
 }
 
-/* Over the rows outside the fold; fold -1: over all. *ret is to be given to _fini() in any case. */
-static enum err_code objective_init(struct fit *f, int fold, const atomic_bool *stop,
+static int parts_of(const struct fit *f)
+{
+    return f->folds * f->repeats;
+}
+
+static bool is_held_out(const struct fit *f, int part, int row)
+{
+    size_t repeat = (size_t)(part / f->folds);
+    return f->fold[repeat * (size_t)f->rows + (size_t)row] == part % f->folds;
+}
+
+/* Over the rows that the part does not hold out; part -1: over all. *ret is to be given to _fini()
+ * in any case. */
+static enum err_code objective_init(struct fit *f, int part, const atomic_bool *stop,
                                     struct objective *ret, struct err *e)
 {
     *ret = (struct objective){ .fit = f, .stop = stop, .data = f->data };
@@ -169,14 +184,14 @@ static enum err_code objective_init(struct fit *f, int fold, const atomic_bool *
         return err_set(e, ERR_NOMEM, "no memory to fit a head");
     double total = 0;
     for (int i = 0; i < f->rows; i++)
-        if (f->fold[i] != fold || fold < 0) {
+        if (part < 0 || !is_held_out(f, part, i)) {
             ret->rows[ret->count++] = i;
             total += f->class_weight[f->data.y[i]];
         }
     for (int c = 0; c < f->data.classes; c++)
         ret->class_scale[c] = f->class_weight[c] / total;
     ret->data.class_scale = ret->class_scale;
-    enum err_code r = softmax_scratch_new(&ret->data, &ret->scratch, e);
+    enum err_code r = softmax_scratch_new(&ret->data, SOFTMAX_WIDEST, &ret->scratch, e);
     return r ? r : lbfgs_new(weights_of(f), &ret->solver, e);
 }
 
@@ -204,7 +219,7 @@ static enum err_code follow_path(struct fit *f, struct objective *o, struct path
     return ERR_OK;
 }
 
-static enum err_code run_fold(void *context, int worker, size_t task, const atomic_bool *stop,
+static enum err_code run_part(void *context, int worker, size_t task, const atomic_bool *stop,
                               struct err *e)
 {
     (void)worker;
@@ -219,7 +234,7 @@ static enum err_code run_fold(void *context, int worker, size_t task, const atom
     if (!held || !w)
         return err_set(e, ERR_NOMEM, "no memory to fit a head");
     for (int i = 0; i < f->rows; i++)
-        if (f->fold[i] == (int)task)
+        if (is_held_out(f, (int)task, i))
             held[p->held++] = i;
     return follow_path(f, &o, p, held, w, e);
 }
@@ -242,11 +257,11 @@ static enum err_code run_final(void *context, int worker, size_t task, const ato
 /* Penalties are in order, strongest first, so that a tie goes to the stronger. */
 static void choose_penalty(struct fit *f, struct head_report *report)
 {
-    double best = INFINITY;
+    double best = INFINITY, judged = (double)f->rows * f->repeats;
     for (int i = 0; i < f->penalty_count; i++) {
         double loss = 0;
         int correct = 0;
-        for (int k = 0; k < f->folds; k++) {
+        for (int k = 0; k < parts_of(f); k++) {
             loss += f->paths[k].loss[i];
             correct += f->paths[k].correct[i];
         }
@@ -254,29 +269,29 @@ static void choose_penalty(struct fit *f, struct head_report *report)
             continue;
         best = loss;
         f->chosen = i;
-        report->cv_log_loss = loss / f->rows;
-        report->cv_accuracy = (double)correct / f->rows;
+        report->cv_log_loss = loss / judged;
+        report->cv_accuracy = correct / judged;
     }
 }
 
-static void start_from_folds(struct fit *f)
+static void start_from_parts(struct fit *f)
 {
-    for (int k = 0; k < f->folds; k++)
+    for (int k = 0; k < parts_of(f); k++)
         for (size_t i = 0; i < weights_of(f); i++)
-            f->w[i] += f->paths[k].weight[i] / (float)f->folds;
+            f->w[i] += f->paths[k].weight[i] / (float)parts_of(f);
 }
 
 static bool told(void *context, size_t done, size_t total)
 {
     struct fit *f = context;
-    /* The final fit is the last of folds + 1. */
-    int before = total == 1 && done <= 1 ? f->folds : 0;
-    return f->progress && f->progress(f->progress_context, before + (int)done, f->folds + 1);
+    /* The final fit comes after the parts, of which there are more than one. */
+    int before = total == 1 ? parts_of(f) : 0;
+    return f->progress && f->progress(f->progress_context, before + (int)done, parts_of(f) + 1);
 }
 
 static void fit_fini(struct fit *f)
 {
-    for (int k = 0; f->paths && k < f->options->folds; k++) {
+    for (int k = 0; f->paths && k < f->options->folds * f->repeats; k++) {
         free(f->paths[k].loss);
         free(f->paths[k].correct);
         free(f->paths[k].weight);
@@ -303,20 +318,22 @@ static enum err_code fit_init(struct fit *f, struct err *e)
     const double *penalties = o->penalties ? o->penalties : default_penalties;
     f->penalty_count = o->penalties ? o->penalty_count
                                     : (int)(sizeof default_penalties / sizeof *default_penalties);
+    int repeats = (JUDGED_WANTED + f->rows - 1) / f->rows;
+    f->repeats = f->penalty_count == 1 ? 1 : repeats < REPEATS_MAX ? repeats : REPEATS_MAX;
     f->data.stride = ((size_t)f->width + 1 + SOFTMAX_LANES - 1) / SOFTMAX_LANES * SOFTMAX_LANES;
     f->x = new_floats((size_t)f->rows * f->data.stride);
     f->mean = calloc((size_t)f->width, sizeof *f->mean);
     f->scale = calloc((size_t)f->width, sizeof *f->scale);
     f->class_weight = calloc((size_t)f->data.classes, sizeof *f->class_weight);
     f->penalties = calloc((size_t)f->penalty_count, sizeof *f->penalties);
-    f->fold = calloc((size_t)f->rows, sizeof *f->fold);
-    f->paths = calloc((size_t)o->folds, sizeof *f->paths);
+    f->fold = calloc((size_t)f->rows, (size_t)f->repeats * sizeof *f->fold);
+    f->paths = calloc((size_t)o->folds, (size_t)f->repeats * sizeof *f->paths);
     f->w = new_floats(weights_of(f));
     if (!f->x || !f->mean || !f->scale || !f->class_weight || !f->penalties || !f->fold ||
         !f->paths || !f->w)
         return err_set(e, ERR_NOMEM, "no memory to fit a head on %d x %d features", f->rows,
                        f->width);
-    for (int k = 0; k < o->folds; k++) {
+    for (int k = 0; k < o->folds * f->repeats; k++) {
         struct path *p = &f->paths[k];
         p->loss = calloc((size_t)f->penalty_count, sizeof *p->loss);
         p->correct = calloc((size_t)f->penalty_count, sizeof *p->correct);
@@ -328,6 +345,17 @@ static enum err_code fit_init(struct fit *f, struct err *e)
     memcpy(f->penalties, penalties, (size_t)f->penalty_count * sizeof *penalties);
     qsort(f->penalties, (size_t)f->penalty_count, sizeof *f->penalties, stronger_first);
     return ERR_OK;
+}
+
+/* Each repeat deals with a seed of its own; the first with the caller's. */
+static enum err_code deal_folds(struct fit *f, const int *group, struct err *e)
+{
+    enum err_code r = ERR_OK;
+    for (int k = 0; !r && k < f->repeats; k++)
+        r = folds_deal(f->data.y, group, f->rows, f->data.classes, f->options->folds,
+                       f->options->seed + (uint64_t)k * 0xd1b54a32d192ed03u,
+                       f->fold + (size_t)k * (size_t)f->rows, &f->folds, e);
+    return r;
 }
 
 /* 1, or rows / (classes * rows of the class): mean 1 over the rows. */
@@ -381,7 +409,7 @@ enum err_code head_fit(const float *x, const int *y, const int *group, int rows,
     struct head_report report = { 0 };
     enum err_code r = fit_init(&f, e);
     if (!r)
-        r = folds_deal(y, group, rows, classes, o->folds, o->seed, f.fold, &f.folds, e);
+        r = deal_folds(&f, group, e);
     if (!r)
         r = standardise(&f, x, e);
     if (r)
@@ -389,15 +417,15 @@ enum err_code head_fit(const float *x, const int *y, const int *group, int rows,
     weigh_classes(&f);
     struct crew_options crew = { .name = "kennel-fit",
                                  .threads = o->threads,
-                                 .tasks = (size_t)f.folds,
-                                 .task = run_fold,
+                                 .tasks = (size_t)parts_of(&f),
+                                 .task = run_part,
                                  .progress = told,
                                  .context = &f };
     r = crew_run(&crew, e);
     if (r)
         return r;
     choose_penalty(&f, &report);
-    start_from_folds(&f);
+    start_from_parts(&f);
     crew.tasks = 1;
     crew.task = run_final;
     r = crew_run(&crew, e);

@@ -9,9 +9,11 @@
  * The penalty is chosen by stratified k-fold cross-validation on the rows given alone, by mean
  * log loss; ties go to the larger one. Log loss and not accuracy, because accuracy on some hundred
  * rows is a coarse staircase that picks by chance, and because the probabilities are part of the
- * answer. The standardisation does not look at labels, so it is done once for all folds. A fold
- * starts each penalty from the solution of the next stronger one and gives up when its log loss
- * is far over its best; the final fit starts from the mean of the folds' best.
+ * answer. With fewer than 1000 rows the cross-validation is repeated with other folds, up to 5
+ * times, until about 1000 held-out answers were judged. The standardisation does not look at
+ * labels, so it is done once for all folds. A fold starts each penalty from the solution of the
+ * next stronger one and gives up when its log loss is twice its best; the final fit starts from
+ * the mean of the folds' best.
  *
  * Equal arguments give equal bits, whatever `threads` is: each fit runs on one thread.
  * Threads: any; no shared state. */
@@ -44,7 +46,7 @@ struct head {
 
 struct head_report {
     double penalty;     /* chosen */
-    double cv_log_loss; /* mean over folds at that penalty */
+    double cv_log_loss; /* mean over held-out rows at that penalty */
     double cv_accuracy;
     int folds;
     int iterations; /* of the final fit */
@@ -52,8 +54,8 @@ struct head_report {
     double train_log_loss;
 };
 
-/* Told now and then, on the caller's thread (done of total: the folds and the final fit); a return
- * of true asks to stop: ERR_CANCELLED. */
+/* Told now and then, on the caller's thread (done of total: folds times repeats, and the final
+ * fit); a return of true asks to stop: ERR_CANCELLED. */
 typedef bool (*head_progress)(void *context, int done, int total);
 
 /* x [rows][width], y [rows] in 0..classes-1 (classes >= 2), group [rows]: rows of one group (views

@@ -128,6 +128,8 @@ static bool lower_scalar(struct step *p, const struct op_call *c, int which)
 
 static void lower_binary(struct step *p, const struct op_call *c)
 {
+    if (c->node->in_count != 2)
+        return;
     if (lower_scalar(p, c, 1) || lower_scalar(p, c, 0))
         return;
     switch (c->node->op->kind) {
@@ -292,7 +294,7 @@ static enum err_code lower_pool(struct step *p, const struct op_call *c, struct 
 }
 
 /* Over every dim behind the channels. */
-static void lower_global_pool(struct step *p, const struct op_call *c, int kind)
+static void lower_global_pool(struct step *p, const struct op_call *c, enum dnn_pool_kind kind)
 {
     const struct tensor *x = c->in[0];
     if (x->rank < 3 || x->rank > 5)

@@ -14,7 +14,7 @@ struct onnx_meta {
 };
 void onnx_meta_fini(struct onnx_meta *m);
 
-enum { ONNX_OPSET_MIN = 9, ONNX_OPSET_MAX = 20, ONNX_NODES_MAX = 20000, ONNX_VALUES_MAX = 100000 };
+enum { ONNX_OPSET_MIN = 7, ONNX_OPSET_MAX = 20, ONNX_NODES_MAX = 20000, ONNX_VALUES_MAX = 100000 };
 
 /* Errors as network_load(), as far as they need no shapes. Both outputs are the caller's to
  * _fini() after success. */

@@ -8,24 +8,24 @@
 
 #define UNARY(id, name, since, attrs)                                                              \
     [OP_##id] = { name, OP_##id, 1, 1, 1, since, attrs, unary_infer, unary_eval, false }
-#define BINARY(id, name, most)                                                                     \
-    [OP_##id] = { name, OP_##id, 2, most, 1, 1, "", binary_infer, binary_eval, false }
+#define BINARY(id, name)                                                                           \
+    [OP_##id] = { name, OP_##id, 2, 2, 1, 1, "", binary_infer, binary_eval, false }
 #define REDUCE(id, name)                                                                           \
     [OP_##id] = { name,         OP_##id,     1,    2, 1, 1, "axes keepdims noop_with_empty_axes",  \
                   reduce_infer, reduce_eval, false }
 
 static const struct op table[OP_COUNT] = {
-    BINARY(ADD, "Add", 2),
-    BINARY(SUB, "Sub", 2),
-    BINARY(MUL, "Mul", 2),
-    BINARY(DIV, "Div", 2),
-    BINARY(POW, "Pow", 2),
-    BINARY(MIN, "Min", 2),
-    BINARY(MAX, "Max", 2),
-    BINARY(EQUAL, "Equal", 2),
-    BINARY(LESS, "Less", 2),
-    BINARY(GREATER, "Greater", 2),
-    BINARY(PRELU, "PRelu", 2),
+    BINARY(ADD, "Add"),
+    BINARY(SUB, "Sub"),
+    BINARY(MUL, "Mul"),
+    BINARY(DIV, "Div"),
+    BINARY(POW, "Pow"),
+    [OP_MIN] = { "Min", OP_MIN, 1, 4096, 1, 1, "", extreme_infer, extreme_eval, false },
+    [OP_MAX] = { "Max", OP_MAX, 1, 4096, 1, 1, "", extreme_infer, extreme_eval, false },
+    BINARY(EQUAL, "Equal"),
+    BINARY(LESS, "Less"),
+    BINARY(GREATER, "Greater"),
+    BINARY(PRELU, "PRelu"),
     [OP_WHERE] = { "Where", OP_WHERE, 3, 3, 1, 9, "", where_infer, where_eval, false },
     UNARY(RELU, "Relu", 1, ""),
     UNARY(LEAKY_RELU, "LeakyRelu", 1, "alpha"),

@@ -18,13 +18,14 @@ struct op_call {
 
 #define OP_TABLE(X)                                                                                \
     X(ADD, "Add")                                                                                  \
-    X(SUB, "Sub") X(MUL, "Mul") X(DIV, "Div") X(POW, "Pow") X(MIN, "Min") X(MAX, "Max") X(         \
-        EQUAL, "Equal") X(LESS, "Less") X(GREATER, "Greater") X(WHERE, "Where") X(PRELU, "PRelu")  \
-        X(RELU, "Relu") X(LEAKY_RELU, "LeakyRelu") X(ELU, "Elu") X(CLIP, "Clip")                   \
-            X(SIGMOID, "Sigmoid") X(HARD_SIGMOID, "HardSigmoid") X(HARD_SWISH, "HardSwish")        \
-                X(TANH, "Tanh") X(GELU, "Gelu") X(ERF, "Erf") X(SQRT, "Sqrt") X(EXP, "Exp")        \
-                    X(LOG, "Log") X(ABS, "Abs") X(NEG, "Neg") X(FLOOR, "Floor") X(CEIL, "Ceil")    \
-                        X(RECIPROCAL, "Reciprocal") X(NOT, "Not") X(SOFTPLUS, "Softplus")          \
+    X(SUB, "Sub")                                                                                  \
+    X(MUL, "Mul") X(DIV, "Div") X(POW, "Pow") X(MIN, "Min") X(MAX, "Max") X(EQUAL, "Equal")        \
+        X(LESS, "Less") X(GREATER, "Greater") X(WHERE, "Where") X(PRELU, "PRelu") X(RELU, "Relu")  \
+            X(LEAKY_RELU, "LeakyRelu") X(ELU, "Elu") X(CLIP, "Clip") X(SIGMOID, "Sigmoid")         \
+                X(HARD_SIGMOID, "HardSigmoid") X(HARD_SWISH, "HardSwish") X(TANH, "Tanh")          \
+                    X(GELU, "Gelu") X(ERF, "Erf") X(SQRT, "Sqrt") X(EXP, "Exp") X(LOG, "Log")      \
+                        X(ABS, "Abs") X(NEG, "Neg") X(FLOOR, "Floor") X(CEIL, "Ceil") X(           \
+                            RECIPROCAL, "Reciprocal") X(NOT, "Not") X(SOFTPLUS, "Softplus")        \
                             X(CONV, "Conv") X(BATCH_NORM, "BatchNormalization") X(GEMM, "Gemm") X( \
                                 MATMUL, "MatMul") X(MAX_POOL,                                      \
                                                     "MaxPool") X(AVERAGE_POOL, "AveragePool")      \
@@ -110,6 +111,7 @@ bool broadcast_shape(const struct tensor *a, const struct tensor *b, struct tens
     enum err_code name##_eval(const struct op_call *c, struct err *e);
 OP_FUNCTIONS(unary)
 OP_FUNCTIONS(binary)
+OP_FUNCTIONS(extreme)
 OP_FUNCTIONS(where)
 OP_FUNCTIONS(clip)
 OP_FUNCTIONS(conv)

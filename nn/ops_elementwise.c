@@ -211,6 +211,56 @@ enum err_code binary_eval(const struct op_call *c, struct err *e)
     return ERR_OK;
 }
 
+/* Min and Max take any number of operands. */
+enum err_code extreme_infer(const struct op_call *c, struct err *e)
+{
+    struct tensor so_far = *c->in[0];
+    for (int i = 1; i < c->node->in_count; i++) {
+        struct tensor both = { 0 };
+        if (!c->in[i] || c->in[i]->type != so_far.type ||
+            !broadcast_shape(&so_far, c->in[i], &both))
+            return op_refuse(c, e, ERR_ONNX_GRAPH, "input %d does not fit those before", i);
+        so_far.rank = both.rank;
+        memcpy(so_far.dims, both.dims, sizeof so_far.dims);
+    }
+    if (so_far.type == TENSOR_F16 || so_far.type == TENSOR_BOOL)
+        return op_refuse(c, e, ERR_ONNX_OPERATOR, "element type %s is not supported",
+                         tensor_type_text(so_far.type));
+    *c->out[0] = so_far;
+    c->out[0]->data = NULL;
+    return ERR_OK;
+}
+
+enum err_code extreme_eval(const struct op_call *c, struct err *e)
+{
+    (void)e;
+    enum op_kind kind = c->node->op->kind;
+    struct tensor *out = c->out[0];
+    bool real = tensor_is_float(out->type);
+    for (int k = 0; k < c->node->in_count; k++) {
+        const struct tensor *in = c->in[k];
+        struct walk w;
+        walk_init(&w, out);
+        walk_add(&w, in);
+        if (!w.left)
+            return ERR_OK;
+        int64_t i = 0;
+        do {
+            if (real)
+                tensor_set_real(
+                    out, i,
+                    k ? binary_value(kind, tensor_real(out, i), tensor_real(in, w.at[0]))
+                      : tensor_real(in, w.at[0]));
+            else
+                tensor_set_int(out, i,
+                               k ? binary_int(kind, tensor_int(out, i), tensor_int(in, w.at[0]))
+                                 : tensor_int(in, w.at[0]));
+            i++;
+        } while (walk_next(&w));
+    }
+    return ERR_OK;
+}
+
 enum err_code where_infer(const struct op_call *c, struct err *e)
 {
     struct tensor both = { 0 };

@@ -38,7 +38,7 @@ typedef bool (*retrain_progress)(void *context, const char *phase, size_t done, 
  *    "paired": {"both":n,"only_challenger":n,"only_champion":n,"neither":n} | null,
  *    "majority_accuracy": x, "forward_passes": n, "champion_forward_passes": n,
  *    "fit": {"penalty":, "cv_log_loss":, "cv_accuracy":, "folds":, "iterations":, "converged":,
- *            "train_log_loss":}, "recipe": {...}, "engine": text,
+ *            "train_log_loss":, "balanced": as decided}, "recipe": {...}, "engine": text,
  *    "backbone_digest": hex, "dataset_digest": hex,
  *    "seconds": {"features":, "fit":, "evaluate":, "export":}}
  * holdout.digest is over the lines "PICTURE<TAB>LABEL\n" of the holdout in the order of the

@@ -48,12 +48,27 @@ struct softmax_scratch {
     float *logits;       /* [BLOCK_ROWS][class_stride]; then the residuals */
 };
 
-static struct kernel choose_kernel(void)
+bool softmax_has(enum softmax_vectors v)
 {
 #if defined __x86_64__
-    if (__builtin_cpu_supports("avx512f"))
+    if (v == SOFTMAX_AVX2)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (v == SOFTMAX_AVX512)
+        return __builtin_cpu_supports("avx512f");
+#endif
+    return v == SOFTMAX_WIDEST || v == SOFTMAX_PLAIN;
+}
+
+static struct kernel choose_kernel(enum softmax_vectors v)
+{
+#if defined __x86_64__
+    if (v == SOFTMAX_WIDEST)
+        v = softmax_has(SOFTMAX_AVX512) ? SOFTMAX_AVX512
+            : softmax_has(SOFTMAX_AVX2) ? SOFTMAX_AVX2
+                                        : SOFTMAX_PLAIN;
+    if (v == SOFTMAX_AVX512)
         return (struct kernel){ logits_avx512, gradient_avx512 };
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (v == SOFTMAX_AVX2)
         return (struct kernel){ logits_avx2, gradient_avx2 };
 #endif
     return (struct kernel){ logits_plain, gradient_plain };
@@ -70,13 +85,15 @@ static float *zeroed(size_t floats)
 
 CLEANUP_DEFINE(struct softmax_scratch, softmax_scratch_free);
 
-enum err_code softmax_scratch_new(const struct softmax_data *d, struct softmax_scratch **ret,
-                                  struct err *e)
+enum err_code softmax_scratch_new(const struct softmax_data *d, enum softmax_vectors v,
+                                  struct softmax_scratch **ret, struct err *e)
 {
     CLEANUP(softmax_scratch_free_p) struct softmax_scratch *s = calloc(1, sizeof *s);
     if (!s)
         return err_set(e, ERR_NOMEM, "no memory to fit a head");
-    s->kernel = choose_kernel();
+    if (!softmax_has(v))
+        return err_set(e, ERR_INTERNAL, "this processor does not have vectors of kind %d", v);
+    s->kernel = choose_kernel(v);
     s->class_stride = ((size_t)d->classes + TILE_CLASSES - 1) / TILE_CLASSES * TILE_CLASSES;
     s->zero_row = zeroed(d->stride);
     s->weight = zeroed(s->class_stride * d->stride);

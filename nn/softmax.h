@@ -20,9 +20,14 @@ struct softmax_data {
     int classes;
 };
 
+/* SOFTMAX_WIDEST takes the widest that the processor has; the others are for tests. */
+enum softmax_vectors { SOFTMAX_WIDEST, SOFTMAX_PLAIN, SOFTMAX_AVX2, SOFTMAX_AVX512 };
+bool softmax_has(enum softmax_vectors v);
+
 struct softmax_scratch;
-enum err_code softmax_scratch_new(const struct softmax_data *d, struct softmax_scratch **ret,
-                                  struct err *e) MUST_USE;
+/* ERR_INTERNAL when the processor lacks the vectors asked for. */
+enum err_code softmax_scratch_new(const struct softmax_data *d, enum softmax_vectors v,
+                                  struct softmax_scratch **ret, struct err *e) MUST_USE;
 void softmax_scratch_free(struct softmax_scratch *s);
 
 /* rows: `count` indices into x and y. w and ret_gradient [classes][stride], aligned alike;

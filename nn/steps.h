@@ -58,7 +58,7 @@ struct step {
     int64_t rows, depth, width; /* inner; softmax: outer, length, inner; layer norm: rows, depth */
     bool log;                   /* softmax */
     enum dnn_binary binary;
-    int pool_kind;                         /* as dnn_pool.kind */
+    enum dnn_pool_kind pool_kind;
     float alpha, beta, k;                  /* lrn */
     int axis;                              /* concat */
     struct step_post posts[DNN_POSTS_MAX]; /* unary: the operations themselves */

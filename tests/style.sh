@@ -6,4 +6,4 @@ find api daemon data nn tests -name '*.[ch]' -print0 | xargs -0 clang-format --d
 cmake -G Ninja -B build/clang -DCMAKE_C_COMPILER=clang >/dev/null
 cmake --build build/clang --target all
 find api daemon data nn -name '*.c' -print0 |
-    xargs -0 -n 4 -P "$(nproc)" clang-tidy --quiet -p build/clang 2>/dev/null
+    xargs -0 -n 1 -P "$(nproc)" clang-tidy --quiet -p build/clang 2>/dev/null

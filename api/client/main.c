@@ -134,7 +134,7 @@ static int drop(int argc, char **argv, int at)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
-    int at[2];
+    int at[2] = { 0 };
     int words = find_words(argc, argv, at);
     if (!words && has_word(argc, argv, "--version")) {
         printf("kennel %s\n", KENNEL_VERSION);

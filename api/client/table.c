@@ -100,10 +100,10 @@ void table_print_object(const json_t *object)
     const char *name;
     json_t *value;
     size_t widest = 0;
-    json_object_foreach ((json_t *)(uintptr_t)object, name, value)
+    json_object_foreach ((json_t *)object, name, value)
         if (strlen(name) > widest)
             widest = strlen(name);
-    json_object_foreach ((json_t *)(uintptr_t)object, name, value) {
+    json_object_foreach ((json_t *)object, name, value) {
         char *text = value_text(value);
         printf("%-*s  %s\n", (int)widest, name, text ? text : "");
         free(text);

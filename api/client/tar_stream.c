@@ -36,7 +36,7 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 
 static FTS *open_walk(const char *folder)
 {
-    char *paths[] = { (char *)(uintptr_t)folder, NULL };
+    char *paths[] = { (char *)folder, NULL };
     FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
     if (!walk)
         fprintf(stderr, "kennel: %s: %s\n", folder, strerror(errno));

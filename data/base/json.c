@@ -39,8 +39,8 @@ enum err_code json_read(const char *text, size_t len, json_t **ret, struct err *
     errno = 0;
     json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     /* jansson calls a failed allocation a syntax error, or nothing at all. */
-    if (!value && (errno == ENOMEM || json_error_code(&error) == json_error_out_of_memory ||
-                   !error.text[0]))
+    if (!value &&
+        (errno == ENOMEM || json_error_code(&error) == json_error_out_of_memory || !error.text[0]))
         return err_set(e, ERR_NOMEM, "no memory to parse JSON");
     if (!value)
         return err_set(e, ERR_JSON_SYNTAX, "not JSON: line %d column %d: %s", error.line,

@@ -4,6 +4,7 @@ whose replies are checked against /openapi.json, small pictures and archives mad
 Only Python's standard library. Environment: KENNELD and KENNEL (the programs), KENNEL_SOURCE (this source
 tree), KENNEL_SHARED (real pictures and backbones, may be absent).
 """
+import atexit
 import http.client
 import io
 import json
@@ -170,11 +171,13 @@ class Daemon:
         self.listening = threading.Event()
         self.process = subprocess.Popen(
             [KENNELD, "--state", self.state, "--listen", "127.0.0.1:0", *options],
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        # A test that fails before it stops its daemon must not leave it behind.
+        atexit.register(self.process.kill)
         self.reader = threading.Thread(target=self.read_log, daemon=True)
         self.reader.start()
         if not self.listening.wait(60) or not self.port:
-            self.process.kill()
+            self.kill()
             raise RuntimeError("kenneld did not start: " + "".join(self.log))
         self.schema = None
         self.schema = Schema(self.request("GET", "/openapi.json").json)
@@ -192,7 +195,7 @@ class Daemon:
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def connect(self, timeout=120):
+    def connect(self, timeout=60):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def socket(self, timeout=60):
@@ -315,7 +318,7 @@ def tar(files, mode="w"):
 
 
 def tiny_backbone():
-    with open(os.path.join(HERE, "tiny.onnx"), "rb") as file:
+    with open(os.path.join(HERE, "..", "unit", "nn", "tiny.onnx"), "rb") as file:
         return file.read()
 
 

@@ -4,7 +4,8 @@
 1. Includes point one way: data/base <- data <- nn <- daemon <- api. api/client sees data/base only.
    daemon/main.c wires the pieces and is exempt, and so are the tests.
 2. A library is known in one folder: its names and headers appear nowhere else (tests exempt).
-3. An include in quotes is written from the project's root and names a file that is there.
+3. An include in quotes is written from the project's root and names a file that is there (tests
+   exempt).
 4. Every header compiles alone and has a guard of its own.
 
 Prints one line a violation and exits 1 when there is one."""
@@ -20,9 +21,10 @@ FOLDERS = ["data", "nn", "daemon", "api", "tests"]
 LAYERS = ["data/base", "data", "nn", "daemon", "api"]
 COMPOSITION_ROOT = "daemon/main.c"
 
-# What only one folder may know: its names, its headers. archive_read_fn is our own.
+# What only one folder may know: its names, its headers. archive_read_fn is our own; writing an
+# archive is the client's business too.
 HOMES = {
-    "data": (r"\barchive_(?:read_(?!fn\b)|entry_)\w*", r"archive(?:_entry)?\.h"),
+    "data": (r"\barchive_read_(?!fn\b)\w*", None),
     "nn": (r"\bdnnl_\w*", r"oneapi/.*"),
     "daemon": (r"\bsqlite3_\w*", r"sqlite3\.h"),
     "api": (r"\bMHD_\w*", r"microhttpd\.h"),
@@ -37,6 +39,8 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)', re.M
 COMMENT_OR_STRING = re.compile(
     r'//[^\n]*|/\*.*?\*/|("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\')', re.DOTALL
 )
+
+STRING = re.compile(r'"(?:\\.|[^"\\\n])*"')
 
 
 def blank(match):
@@ -59,9 +63,11 @@ def check_direction(source, name, text):
         included, line = match.group(1), text.count("\n", 0, match.start()) + 1
         if not included or included in GENERATED:
             continue
+        if name.startswith("tests/"):
+            continue
         if not (source / included).is_file():
             yield f'{name}:{line}: "{included}" is no file below the project\'s root'
-        if name.startswith("tests/") or name == COMPOSITION_ROOT:
+        if name == COMPOSITION_ROOT:
             continue
         there = layer_of(included)
         if name.startswith("api/client/"):
@@ -77,11 +83,11 @@ def check_homes(name, text):
     for home, (names, headers) in HOMES.items():
         if name.startswith(home + "/"):
             continue
-        for match in re.finditer(names, re.sub(r'"(?:\\.|[^"\\\n])*"', '""', text)):
+        for match in re.finditer(names, STRING.sub(lambda m: " " * len(m.group(0)), text)):
             line = text.count("\n", 0, match.start()) + 1
             yield f"{name}:{line}: {match.group(0)} belongs in {home}/"
         for match in INCLUDE.finditer(text):
-            if match.group(2) and re.fullmatch(headers, match.group(2)):
+            if headers and match.group(2) and re.fullmatch(headers, match.group(2)):
                 yield f"{name}: <{match.group(2)}> belongs in {home}/"
 
 

@@ -169,7 +169,7 @@ static inline struct bytes jpeg_make(unsigned seed)
 /* A ustar archive that grows. */
 struct tar {
     uint8_t *data;
-    size_t len, read;
+    size_t len, cap, read;
     size_t fail_at; /* reading past this is an error; 0: never */
 };
 
@@ -181,8 +181,11 @@ static inline void tar_fini(struct tar *t)
 static inline void tar_grow(struct tar *t, const void *bytes, size_t len)
 {
     size_t padded = (len + 511) / 512 * 512;
-    t->data = realloc(t->data, t->len + padded);
-    assert_non_null(t->data);
+    if (t->len + padded > t->cap) {
+        t->cap = 2 * (t->len + padded);
+        t->data = realloc(t->data, t->cap);
+        assert_non_null(t->data);
+    }
     memset(t->data + t->len, 0, padded);
     if (len)
         memcpy(t->data + t->len, bytes, len);

@@ -200,6 +200,25 @@ static void test_unsupported_operator(void **context)
     assert_non_null(strstr(e.message, "relu1"));
 }
 
+/* Well-formed, but what it computes is infinite: only a run can tell. */
+static void test_a_run_proves_it(void **context)
+{
+    struct fixture *f = *context;
+    CLEANUP(upload_fini) struct upload u = { 0 };
+    load_tiny(&u);
+    /* name (8) "b2" and raw_data (9) of 12 floats, as protobuf writes them */
+    uint8_t *bias = memmem(u.data, u.len,
+                           "\x42\x02"
+                           "b2"
+                           "\x4a\x30",
+                           6);
+    assert_non_null(bias);
+    static const uint8_t infinity[] = { 0, 0, 0x80, 0x7f };
+    for (int i = 0; i < 12; i++)
+        memcpy(bias + 6 + 4 * i, infinity, 4);
+    assert_refused(f, "a", &u, NULL, ERR_ONNX_GRAPH);
+}
+
 static void test_size_limit(void **context)
 {
     struct fixture *f = *context;
@@ -259,6 +278,7 @@ int main(void)
         T(test_same_bytes_under_two_names),
         T(test_refusals_store_nothing),
         T(test_size_limit),
+        T(test_a_run_proves_it),
         T(test_unsupported_operator),
         T(test_real_backbones),
     };

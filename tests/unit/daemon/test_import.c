@@ -1,6 +1,7 @@
 #include "registry_fixture.h"
 
 #include "daemon/import.h"
+#include "data/manifest.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -184,6 +185,34 @@ static void test_broken_off_upload(void **context)
     assert_untouched(f);
 }
 
+/* More lines than the manifest's writer holds at once. */
+static void test_long_manifest(void **context)
+{
+    enum { COUNT = 2500 };
+    struct fixture *f = *context;
+    struct err e = { 0 };
+    CLEANUP(tar_fini) struct tar t = { 0 };
+    for (unsigned i = 0; i < COUNT; i++) {
+        char path[60];
+        snprintf(path, sizeof path, "val/label%u/%u.jpg", i % 7, i);
+        tar_add_jpeg(&t, path, i);
+    }
+    tar_end(&t);
+    json_decref(import(f, &t));
+    CLEANUP(json_decref_p) json_t *version = show_version(f, 1);
+    struct digest d;
+    assert_true(digest_parse(json_string_value(json_object_get(version, "digest")), &d));
+    CLEANUP(buf_fini) struct buf text;
+    CLEANUP(manifest_fini) struct manifest m = { 0 };
+    buf_init(&text, 1 << 24);
+    assert_ok(blobs_get(state_blobs(f->state), &d, true, &text, &e));
+    assert_ok(manifest_parse((const char *)text.data, text.len, &m, &e));
+    assert_int_equal(m.count, COUNT);
+    assert_int_equal(m.label_count, 7);
+    for (size_t i = 0; i < m.count; i++)
+        assert_true(blobs_has(state_blobs(f->state), &m.items[i].picture));
+}
+
 static void test_hostile_archive_aborts(void **context)
 {
     struct fixture *f = *context;
@@ -347,6 +376,46 @@ static void test_threads_do_not_matter(void **context)
     assert_int_equal(fixture_number(f, "SELECT count(DISTINCT digest) FROM dataset_version"), 1);
 }
 
+/* A JPEG with comments in front, so that it is larger than the databases of the import. */
+static void tar_add_large_jpeg(struct tar *t, const char *path)
+{
+    enum { COMMENT = 60000, COMMENTS = 4 };
+    CLEANUP(bytes_fini) struct bytes b = jpeg_make(1);
+    size_t len = b.len + (size_t)COMMENTS * (COMMENT + 2);
+    CLEANUP(cleanup_free) uint8_t *large = calloc(1, len);
+    assert_non_null(large);
+    memcpy(large, b.data, 2);
+    for (size_t i = 0; i < COMMENTS; i++) {
+        uint8_t *comment = large + 2 + i * (COMMENT + 2);
+        memcpy(comment, (const uint8_t[]){ 0xff, 0xfe, COMMENT >> 8, COMMENT & 0xff }, 4);
+    }
+    memcpy(large + 2 + (size_t)COMMENTS * (COMMENT + 2), b.data + 2, b.len - 2);
+    tar_add(t, path, large, len);
+}
+
+/* What is wrong with the disk is never blamed on a picture. */
+static void test_disk_full_for_a_picture(void **context)
+{
+    struct fixture *f = *context;
+    struct err e = { 0 };
+    json_t *none = NULL;
+    CLEANUP(tar_fini) struct tar t = { 0 };
+    tar_add_large_jpeg(&t, "cat/1.jpg");
+    tar_end(&t);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit before;
+    getrlimit(RLIMIT_FSIZE, &before);
+    struct rlimit small = { .rlim_cur = 200000, .rlim_max = before.rlim_max };
+    setrlimit(RLIMIT_FSIZE, &small);
+    enum err_code r = try_import(f, &t, 2, &none, &e);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_int_equal(r, ERR_DISK_FULL);
+    assert_null(none);
+    assert_untouched(f);
+    CLEANUP(json_decref_p) json_t *reply = import(f, &t);
+    assert_int_equal(fixture_int(reply, "added"), 1);
+}
+
 /* An upload that tells a pipe how far it was read. */
 struct watched {
     struct tar tar;
@@ -415,11 +484,11 @@ static void test_disk_full(void **context)
     struct rlimit before;
     getrlimit(RLIMIT_FSIZE, &before);
     int refused = 0, done = 0;
-    for (rlim_t limit = 400; limit < 1000000; limit += limit / 5) {
+    for (rlim_t limit = 400; limit < 1000000; limit += limit / 3) {
         struct err e = { 0 };
         CLEANUP(json_decref_p) json_t *reply = NULL;
         CLEANUP(tar_fini) struct tar t = { 0 };
-        for (unsigned i = 0; i < 100; i++) {
+        for (unsigned i = 0; i < 40; i++) {
             char path[60];
             snprintf(path, sizeof path, "cat/%u.jpg", i);
             tar_add_jpeg(&t, path, (unsigned)limit + i);
@@ -452,19 +521,22 @@ static void kill_after(struct fixture *f, int reads)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
+        /* An assertion that failed here would go on with the tests, in two processes. */
+        struct err e;
         close(progress[0]);
-        fixture_open(f);
+        if (state_open(f->dir, &f->limits, &f->state, &e))
+            _exit(1);
         import_forever(f, progress[1]);
     }
     close(progress[1]);
-    for (int i = 0; i < reads; i++) {
-        char c;
-        assert_int_equal(read(progress[0], &c, 1), 1);
-    }
+    int seen = 0;
+    for (char c; seen < reads && read(progress[0], &c, 1) == 1; seen++)
+        ;
     kill(child, SIGKILL);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
+    assert_int_equal(seen, reads);
     close(progress[0]);
     fixture_open(f);
 }
@@ -493,6 +565,7 @@ int main(void)
         T(test_bad_files_are_quarantined),
         T(test_only_bad_files_make_no_version),
         T(test_broken_off_upload),
+        T(test_long_manifest),
         T(test_hostile_archive_aborts),
         T(test_unknown_dataset_reads_nothing),
         T(test_label_limit),
@@ -501,6 +574,7 @@ int main(void)
         T(test_two_at_once),
         T(test_threads_do_not_matter),
         T(test_disk_full),
+        T(test_disk_full_for_a_picture),
         T(test_killed_at_any_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

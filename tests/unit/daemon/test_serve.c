@@ -135,6 +135,9 @@ static void test_few_other_versions_are_kept(void **context)
     /* Production's number is served by the production snapshot. */
     CLEANUP(serve_release_p) struct serve_ref *one = NULL;
     assert_ok(serve_borrow(v, "breeds", 1, &one, &e));
+    CLEANUP(serve_release_p) struct serve_ref *production = NULL;
+    assert_ok(serve_borrow(v, "breeds", 0, &production, &e));
+    assert_ptr_equal(one, production);
     assert_int_equal(atomic_load(&fake_live), 6);
 }
 

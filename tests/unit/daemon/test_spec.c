@@ -29,6 +29,11 @@ static struct retrain_spec make_spec(void)
     return spec;
 }
 
+static void assert_same_text(const char *a, const char *b)
+{
+    assert_true(a && b ? strcmp(a, b) == 0 : a == b);
+}
+
 static void assert_round_trip(const struct retrain_spec *spec)
 {
     CLEANUP(json_decref_p) json_t *object = NULL;
@@ -52,6 +57,10 @@ static void assert_round_trip(const struct retrain_spec *spec)
     assert_true(back.limits.max_pixels == spec->limits.max_pixels);
     assert_int_equal(back.recipe.folds, spec->recipe.folds);
     assert_int_equal(back.overrides.resize, spec->overrides.resize);
+    assert_same_text(back.overrides.feature, spec->overrides.feature);
+    assert_same_text(back.overrides.mean, spec->overrides.mean);
+    assert_same_text(back.overrides.std, spec->overrides.std);
+    assert_same_text(back.overrides.color, spec->overrides.color);
     assert_int_equal(spec_to_json(&back, &again, &e), ERR_OK);
     assert_true(json_equal(object, again));
 }

@@ -67,13 +67,15 @@ static void test_lock_of_a_killed_owner_is_free(void **context)
             pause();
     }
     char answer = 0;
-    assert_int_equal(read(ready[0], &answer, 1), 1);
-    assert_int_equal(answer, 'y');
+    ssize_t told = read(ready[0], &answer, 1);
     struct err e = { 0 };
     struct state *s = NULL;
-    assert_int_equal(state_open(f->dir, &f->limits, &s, &e), ERR_STATE_LOCKED);
+    enum err_code r = state_open(f->dir, &f->limits, &s, &e);
     kill(child, SIGKILL);
     assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(told, 1);
+    assert_int_equal(answer, 'y');
+    assert_int_equal(r, ERR_STATE_LOCKED);
     close(ready[0]);
     close(ready[1]);
     fixture_open(f);

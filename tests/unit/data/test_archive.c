@@ -596,6 +596,17 @@ static void every_flip_is_harmless(void **state)
     }
 }
 
+/* Text that does not shrink much. */
+static void make_noise(char *ret, size_t size)
+{
+    uint32_t seed = 1;
+    for (size_t i = 0; i < size - 1; i++) {
+        seed = seed * 1664525 + 1013904223;
+        ret[i] = (char)('!' + (seed >> 24) % 90);
+    }
+    ret[size - 1] = 0;
+}
+
 static void damage_is_told_from_an_early_end(void **state)
 {
     (void)state;
@@ -628,18 +639,56 @@ static void damage_is_told_from_an_early_end(void **state)
     buf_fini(&b);
 
     char noise[5001];
-    uint32_t seed = 1;
-    for (size_t i = 0; i < sizeof noise - 1; i++) {
-        seed = seed * 1664525 + 1013904223;
-        noise[i] = (char)('!' + (seed >> 24) % 90);
-    }
-    noise[sizeof noise - 1] = 0;
+    make_noise(noise, sizeof noise);
     make(&b, TAR_GZ, &(struct member){ "noise", noise, 0, NULL }, 1);
     assert_walk(&b, ERR_OK, NULL);
     memset(b.data + 2000, 0xff, 200);
     assert_walk(&b, ERR_ARCHIVE_CORRUPT, NULL);
     memset(b.data + 2000, 0xff, b.len - 2000);
     assert_walk(&b, ERR_ARCHIVE_CORRUPT, NULL);
+    buf_fini(&b);
+}
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (uint8_t)(value >> (8 * i));
+}
+
+/* A zip as seekable writers make it, sizes in the header; libarchive writes them behind the data.
+ */
+static void a_member_that_ends_too_early_is_damage(void **state)
+{
+    (void)state;
+    struct buf b;
+    char noise[5001];
+    make_noise(noise, sizeof noise);
+    const struct member members[] = { three[1], { "noise", noise, 0, NULL } };
+    make(&b, ZIP, members, 2);
+    const uint8_t *record = memmem(b.data, b.len, "PK\1\2", 4);
+    assert_non_null(record);
+    memcpy(b.data + 14, record + 16, 12); /* CRC-32, both sizes */
+    b.data[6] &= (uint8_t)~8u;
+    assert_walk(&b, ERR_OK, NULL);
+    put_u32(b.data + 18, b.data[18] - 2u);
+    assert_walk(&b, ERR_ARCHIVE_CORRUPT, "train/a.txt");
+    buf_fini(&b);
+}
+
+/* Padding, as tapes have it, is a part of the upload. */
+static void the_source_is_taken_to_its_end(void **state)
+{
+    (void)state;
+    struct buf b;
+    make(&b, USTAR, three, THREE);
+    assert_int_equal(buf_reserve(&b, 300000, NULL), ERR_OK);
+    memset(b.data + b.len, 0, 300000);
+    b.len += 300000;
+    struct feed f = { b.data, b.len, 0, 1000, SIZE_MAX, false };
+    assert_int_equal(walk_feed(&f, &roomy, 0).code, ERR_OK);
+    assert_true(f.ended);
+    f = (struct feed){ b.data, b.len, 0, 1000, 290000, false };
+    assert_int_equal(walk_feed(&f, &roomy, 0).code, ERR_BODY_INCOMPLETE);
     buf_fini(&b);
 }
 
@@ -851,6 +900,8 @@ int main(void)
         cmocka_unit_test(several_gzip_members_are_one_stream),
         cmocka_unit_test(every_flip_is_harmless),
         cmocka_unit_test(damage_is_told_from_an_early_end),
+        cmocka_unit_test(a_member_that_ends_too_early_is_damage),
+        cmocka_unit_test(the_source_is_taken_to_its_end),
         cmocka_unit_test(encrypted_zips_are_refused_as_such),
         cmocka_unit_test(the_sources_error_is_the_walks),
         cmocka_unit_test(the_receivers_error_stops_the_walk),

@@ -328,6 +328,10 @@ static void test_pixel_limit(void **state)
     assert_non_null(strstr(e.message, "65280 x 65280"));
     assert_non_null(strstr(e.message, "50000000"));
     assert_null(img.rgb);
+    memcpy(frame + 5, "\xff\xff\xff\xff", 4);
+    assert_int_equal(code_of(j.data, j.len, IMAGE_MAX_PIXELS_DEFAULT), ERR_PICTURE_PIXELS);
+    memcpy(frame + 5, "\x00\x01\xff\xff", 4); /* libjpeg's limit of a side is 65500 */
+    assert_int_equal(code_of(j.data, j.len, IMAGE_MAX_PIXELS_DEFAULT), ERR_PICTURE_UNSUPPORTED);
     free(j.data);
 }
 

@@ -47,56 +47,96 @@ static enum err_code fit(const struct problem *p, const struct head_options *o, 
     return head_fit(p->x, p->y, NULL, ROWS, WIDTH, CLASSES, o, NULL, NULL, ret, report, e);
 }
 
-static void softmax_gradient_is_the_slope(void **state)
-{
-    (void)state;
-    enum { CLASS_COUNT = 5, STRIDE = 32, COUNT = 21 };
-    _Alignas(64) static float x[COUNT * STRIDE], w[CLASS_COUNT * STRIDE], g[CLASS_COUNT * STRIDE];
-    _Alignas(64) static float ignored[CLASS_COUNT * STRIDE];
+enum { CLASS_COUNT = 5, STRIDE = 112, USED = 101, COUNT = 21 };
+
+struct slopes {
+    _Alignas(64) float x[COUNT * STRIDE];
+    _Alignas(64) float w[CLASS_COUNT * STRIDE];
+    _Alignas(64) float gradient[CLASS_COUNT * STRIDE];
     int y[COUNT], rows[COUNT];
-    const double scale[CLASS_COUNT] = { 0.1, 0.02, 0.05, 0.07, 0.03 };
-    uint32_t random = 3;
+};
+
+static const double class_scale[CLASS_COUNT] = { 0.1, 0.02, 0.05, 0.07, 0.03 };
+
+/* The loss by its definition, in float64; its gradient too. */
+static double defined_loss(const struct slopes *p, double gradient[CLASS_COUNT * STRIDE],
+                           double *ret_log_loss)
+{
+    double loss = 0;
+    *ret_log_loss = 0;
     for (int i = 0; i < COUNT; i++) {
-        y[i] = i % CLASS_COUNT;
-        rows[i] = COUNT - 1 - i;
-        for (int j = 0; j < 29; j++)
-            x[i * STRIDE + j] = noise(&random);
+        double z[CLASS_COUNT] = { 0 }, sum = 0;
+        for (int c = 0; c < CLASS_COUNT; c++) {
+            for (int j = 0; j < STRIDE; j++)
+                z[c] += (double)p->x[i * STRIDE + j] * (double)p->w[c * STRIDE + j];
+            sum += exp(z[c]);
+        }
+        double own = log(sum) - z[p->y[i]], scale = class_scale[p->y[i]];
+        loss += scale * own;
+        *ret_log_loss += own;
+        for (int c = 0; c < CLASS_COUNT; c++)
+            for (int j = 0; j < STRIDE; j++)
+                gradient[c * STRIDE + j] +=
+                    scale * (exp(z[c]) / sum - (c == p->y[i])) * (double)p->x[i * STRIDE + j];
     }
-    for (int i = 0; i < CLASS_COUNT * STRIDE; i++)
-        w[i] = i % STRIDE < 29 ? 0.3f * noise(&random) : 0;
+    return loss;
+}
+
+static void check_vectors(struct slopes *p, const double *gradient, double loss, double log_loss,
+                          enum softmax_vectors v)
+{
     const struct softmax_data d = {
-        .x = x, .stride = STRIDE, .y = y, .class_scale = scale, .classes = CLASS_COUNT
+        .x = p->x, .stride = STRIDE, .y = p->y, .class_scale = class_scale, .classes = CLASS_COUNT
     };
     struct softmax_scratch *s = NULL;
-    assert_int_equal(softmax_scratch_new(&d, &s, NULL), ERR_OK);
-    double value = softmax_loss(&d, s, rows, COUNT, w, g);
-
-    double wanted = 0; /* the definition, in float64 */
-    for (int i = 0; i < COUNT; i++) {
-        double sum = 0, own = 0;
-        for (int c = 0; c < CLASS_COUNT; c++) {
-            double z = 0;
-            for (int j = 0; j < STRIDE; j++)
-                z += (double)x[i * STRIDE + j] * (double)w[c * STRIDE + j];
-            sum += exp(z);
-            own = c == y[i] ? z : own;
-        }
-        wanted += scale[y[i]] * (log(sum) - own);
-    }
-    assert_true(fabs(value - wanted) < 1e-5 * wanted);
-
-    for (int i = 0; i < CLASS_COUNT * STRIDE; i++) {
-        const float step = 0.02f, keep = w[i];
-        w[i] = keep + step;
-        double up = softmax_loss(&d, s, rows, COUNT, w, ignored);
-        w[i] = keep - step;
-        double down = softmax_loss(&d, s, rows, COUNT, w, ignored);
-        w[i] = keep;
-        double slope = (up - down) / (2 * (double)step);
-        if (fabs(slope - (double)g[i]) > 2e-4)
-            fail_msg("entry %d: slope %g, gradient %g", i, slope, (double)g[i]);
+    double judged = 0;
+    int correct = 0;
+    assert_int_equal(softmax_scratch_new(&d, v, &s, NULL), ERR_OK);
+    for (int again = 0; again < 2; again++) { /* a scratch keeps nothing */
+        double value = softmax_loss(&d, s, p->rows, COUNT, p->w, p->gradient);
+        if (fabs(value - loss) > 1e-6 * loss)
+            fail_msg("vectors %d: loss %.9g, wanted %.9g", (int)v, value, loss);
+        for (int i = 0; i < CLASS_COUNT * STRIDE; i++)
+            if (fabs((double)p->gradient[i] - gradient[i]) > 1e-6)
+                fail_msg("vectors %d: entry %d is %g, wanted %g", (int)v, i, (double)p->gradient[i],
+                         gradient[i]);
+        softmax_score(&d, s, p->rows, COUNT, p->w, &judged, &correct);
+        assert_true(fabs(judged - log_loss) < 1e-5 * log_loss);
     }
     softmax_scratch_free(s);
+}
+
+static void softmax_is_its_definition(void **state)
+{
+    (void)state;
+    static struct slopes p;
+    static double gradient[CLASS_COUNT * STRIDE], ignored[CLASS_COUNT * STRIDE];
+    double log_loss = 0, dummy = 0;
+    uint32_t random = 3;
+    for (int i = 0; i < COUNT; i++) {
+        p.y[i] = i % CLASS_COUNT;
+        p.rows[i] = COUNT - 1 - i;
+        for (int j = 0; j < USED; j++)
+            p.x[i * STRIDE + j] = noise(&random);
+    }
+    for (int i = 0; i < CLASS_COUNT * STRIDE; i++)
+        p.w[i] = i % STRIDE < USED ? 0.2f * noise(&random) : 0;
+    double loss = defined_loss(&p, gradient, &log_loss);
+    /* The gradient of the definition is its slope, by differences. */
+    for (int i = 0; i < CLASS_COUNT * STRIDE; i += 7) {
+        const float step = 1.0f / 1024, keep = p.w[i];
+        p.w[i] = keep + step;
+        double up = defined_loss(&p, ignored, &dummy), at = (double)p.w[i];
+        p.w[i] = keep - step;
+        double slope = (up - defined_loss(&p, ignored, &dummy)) / (at - (double)p.w[i]);
+        p.w[i] = keep;
+        assert_true(fabs(slope - gradient[i]) < 1e-5);
+    }
+    static const enum softmax_vectors all[] = { SOFTMAX_WIDEST, SOFTMAX_PLAIN, SOFTMAX_AVX2,
+                                                SOFTMAX_AVX512 };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (softmax_has(all[i]))
+            check_vectors(&p, gradient, loss, log_loss, all[i]);
 }
 
 /* Rosenbrock's valley: curved, ill-conditioned, minimum 0 at (1, 1). */
@@ -365,7 +405,7 @@ static void cancelled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(softmax_gradient_is_the_slope),
+        cmocka_unit_test(softmax_is_its_definition),
         cmocka_unit_test(lbfgs_finds_the_minimum),
         cmocka_unit_test(known_optimum),
         cmocka_unit_test(same_bits_with_any_threads),

@@ -1,0 +1,151 @@
+/* Convolutions, with what is fused into them. */
+#include "nn/compile.h"
+
+#include "data/base/cleanup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int sum_post(const struct step *step)
+{
+    for (int i = 0; i < step->post_count; i++)
+        if (step->posts[i].kind == POST_SUM)
+            return i;
+    return -1;
+}
+
+/* ---- convolution ---- */
+
+/* The primitive for given source and destination forms. sum_with: NULL when a sum is in place. */
+static enum err_code make_conv(struct plan *p, const struct steps *s, const struct step *step,
+                               const struct dnn_layout *dst, const struct dnn_layout *sum_with,
+                               struct dnn_primitive **ret, struct err *e)
+{
+    const struct tensor *x = &s->values[step->in[0]], *w = &s->values[step->node->in[1]];
+    int64_t dims[DNN_RANK_MAX] = { step->group, w->dims[0] / step->group };
+    memcpy(dims + 2, w->dims + 1, (size_t)(w->rank - 1) * sizeof dims[0]);
+    LAYOUT src = dnn_layout_new(x->rank, x->dims, DNN_ANY);
+    LAYOUT weight = step->group > 1 ? dnn_layout_new(w->rank + 1, dims, DNN_ANY)
+                                    : dnn_layout_new(w->rank, w->dims, DNN_ANY);
+    LAYOUT bias = step->bias.data ? dnn_layout_new(1, w->dims, DNN_PLAIN) : NULL;
+    if (!src || !weight || (step->bias.data && !bias))
+        return compile_no_memory(e);
+    struct dnn_conv c = { .src = src,
+                          .weight = weight,
+                          .bias = bias,
+                          .dst = dst,
+                          .spatial = step->window.spatial,
+                          .posts = compile_posts(step, sum_with) };
+    memcpy(c.stride, step->window.stride, sizeof c.stride);
+    memcpy(c.dilation, step->window.dilation, sizeof c.dilation);
+    memcpy(c.low, step->window.low, sizeof c.low);
+    for (int d = 0; d < c.spatial; d++) {
+        /* What is left over by the stride needs no padding; oneDNN wants the exact fit. */
+        int64_t reach = (c.dilation[d] * (step->window.kernel[d] - 1) + 1) +
+                        (step->window.out[d] - 1) * c.stride[d];
+        c.high[d] = reach - step->window.in[d] - c.low[d];
+        if (c.high[d] < 0)
+            c.high[d] = step->window.high[d];
+    }
+    return dnn_conv_new(p->engine, &c, ret, e);
+}
+
+/* Chooses between a sum in place and a binary post-op, and makes the primitive. *ret_other is the
+ * operand of the sum. */
+static enum err_code choose_conv(struct plan *p, const struct steps *s, const struct step *step,
+                                 struct dnn_primitive **ret, struct operand *ret_other,
+                                 bool *ret_in_place, struct err *e)
+{
+    const struct tensor *y = &s->values[step->out];
+    LAYOUT any = dnn_layout_new(y->rank, y->dims, DNN_ANY);
+    if (!any)
+        return compile_no_memory(e);
+    int sum = sum_post(step);
+    if (sum < 0)
+        return make_conv(p, s, step, any, NULL, ret, e);
+
+    int other = step->posts[sum].value;
+    size_t offset;
+    const struct plan_value *root = &p->values[plan_root(p, other, &offset)];
+    LAYOUT there = compile_layout(p, other);
+    if (!there)
+        return compile_no_memory(e);
+    bool mine = root->room == ROOM_ARENA && root->uses_left == 1;
+    if (mine && dnn_layout_block(there) >= BLOCK_MIN) {
+        *ret_in_place = true;
+        *ret_other = compile_at(other);
+        return make_conv(p, s, step, there, NULL, ret, e);
+    }
+    enum err_code r = make_conv(p, s, step, any, NULL, ret, e);
+    if (r)
+        return r;
+    LAYOUT want = dnn_primitive_layout(*ret, DNN_DST);
+    dnn_primitive_free(STEAL(*ret));
+    if (!want)
+        return compile_no_memory(e);
+    r = plan_fetch(p, other, want, mine && !dnn_layout_same(there, want), ret_other, e);
+    if (r)
+        return r;
+    *ret_in_place = mine;
+    return make_conv(p, s, step, want, mine ? NULL : want, ret, e);
+}
+
+static enum err_code conv_params(struct plan *p, const struct steps *s, const struct step *step,
+                                 const struct dnn_primitive *conv, struct operand *ret_weight,
+                                 struct operand *ret_bias, struct err *e)
+{
+    const struct tensor *w = &s->values[step->node->in[1]];
+    int64_t dims[DNN_RANK_MAX] = { step->group, w->dims[0] / step->group };
+    memcpy(dims + 2, w->dims + 1, (size_t)(w->rank - 1) * sizeof dims[0]);
+    LAYOUT from = step->group > 1 ? dnn_layout_new(w->rank + 1, dims, DNN_PLAIN)
+                                  : dnn_layout_new(w->rank, w->dims, DNN_PLAIN);
+    LAYOUT to = dnn_primitive_layout(conv, DNN_WEIGHT);
+    LAYOUT bias = dnn_layout_new(1, w->dims, DNN_PLAIN);
+    if (!from || !to || !bias)
+        return compile_no_memory(e);
+    enum err_code r = plan_param(p, step->weight.data, from, to, ret_weight, e);
+    if (!r && step->bias.data)
+        r = plan_param(p, step->bias.data, bias, bias, ret_bias, e);
+    return r;
+}
+
+enum err_code compile_conv(struct plan *p, const struct steps *s, const struct step *step,
+                           struct err *e)
+{
+    struct dnn_primitive *conv = NULL;
+    struct operand other = { -1, -1 }, src, weight, bias;
+    bool in_place = false;
+    enum err_code r = choose_conv(p, s, step, &conv, &other, &in_place, e);
+    if (r)
+        return r;
+    LAYOUT src_layout = dnn_primitive_layout(conv, DNN_SRC);
+    LAYOUT dst_layout = dnn_primitive_layout(conv, DNN_DST);
+    LAYOUT weight_layout = dnn_primitive_layout(conv, DNN_WEIGHT);
+    LAYOUT bias_layout = dnn_primitive_layout(conv, DNN_BIAS);
+    r = src_layout && dst_layout && weight_layout ? ERR_OK : compile_no_memory(e);
+    if (!r)
+        r = plan_fetch(p, step->in[0], src_layout, false, &src, e);
+    if (!r)
+        r = conv_params(p, s, step, conv, &weight, &bias, e);
+    if (r) {
+        dnn_primitive_free(conv);
+        return r;
+    }
+    struct instr *i;
+    r = plan_emit(p, conv, compile_name(s, step), &i, e);
+    if (!r)
+        r = plan_arg(p, i, DNN_SRC, src, src_layout, e);
+    if (!r)
+        r = plan_arg(p, i, DNN_WEIGHT, weight, weight_layout, e);
+    if (!r && step->bias.data)
+        r = plan_arg(p, i, DNN_BIAS, bias, bias_layout, e);
+    if (!r && other.value >= 0 && !in_place)
+        r = plan_arg(p, i, DNN_POST_FIRST + sum_post(step), other, dst_layout, e);
+    if (!r)
+        r = plan_define(p, step->out, dnn_layout_copy(dst_layout), e);
+    if (!r && in_place)
+        compile_share_room(p, step->out, other.value, 0);
+    if (!r)
+        r = plan_arg(p, i, DNN_DST, compile_at(step->out), dst_layout, e);
+    return r;
+}

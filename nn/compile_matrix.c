@@ -1,0 +1,129 @@
+/* What works on rows of numbers: a value in row-major order, seen under another shape. */
+#include "nn/compile.h"
+
+#include "data/base/cleanup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum err_code compile_softmax(struct plan *p, const struct steps *s, const struct step *step,
+                              struct err *e)
+{
+    const int64_t dims[] = { step->rows, step->depth, step->width };
+    LAYOUT l = dnn_layout_new(step->width == 1 ? 2 : 3, dims, DNN_PLAIN);
+    struct operand in;
+    struct instr *i;
+    struct dnn_primitive *softmax;
+    enum err_code r = l ? compile_fetch_plain(p, step->in[0], &in, e) : compile_no_memory(e);
+    if (!r)
+        r = dnn_softmax_new(p->engine, l, 1, step->log, &softmax, e);
+    return r ? r
+             : compile_emit(p, s, step, softmax, in, l, l, plan_plain(&s->values[step->out]), &i,
+                            e);
+}
+
+enum err_code compile_layer_norm(struct plan *p, const struct steps *s, const struct step *step,
+                                 struct err *e)
+{
+    const int64_t dims[] = { step->rows, step->depth };
+    LAYOUT l = dnn_layout_new(2, dims, DNN_PLAIN);
+    struct operand in;
+    struct instr *i;
+    struct dnn_primitive *norm;
+    enum err_code r = l ? compile_fetch_plain(p, step->in[0], &in, e) : compile_no_memory(e);
+    if (!r)
+        r = dnn_layer_norm_new(p->engine, l, step->epsilon, &norm, e);
+    if (!r)
+        r = compile_emit(p, s, step, norm, in, l, l, plan_plain(&s->values[step->out]), &i, e);
+    if (!r)
+        r = compile_vector(p, p->instr_count - 1, DNN_SCALE, step->scale, step->depth, e);
+    if (!r)
+        r = compile_vector(p, p->instr_count - 1, DNN_SHIFT, step->shift, step->depth, e);
+    return r;
+}
+
+enum err_code compile_inner(struct plan *p, const struct steps *s, const struct step *step,
+                            struct err *e)
+{
+    const int64_t in_dims[] = { step->rows, step->depth }, out_dims[] = { step->rows, step->width };
+    const int64_t weight_dims[] = { step->width, step->depth };
+    LAYOUT src = dnn_layout_new(2, in_dims, DNN_PLAIN);
+    LAYOUT dst = dnn_layout_new(2, out_dims, DNN_PLAIN);
+    LAYOUT any = dnn_layout_new(2, weight_dims, DNN_ANY);
+    LAYOUT from = dnn_layout_new(2, weight_dims, DNN_PLAIN);
+    LAYOUT bias = dnn_layout_new(1, weight_dims, DNN_PLAIN);
+    struct operand in, weight;
+    struct instr *i;
+    struct dnn_primitive *inner;
+    struct dnn_posts posts = compile_posts(step, NULL);
+    if (!src || !dst || !any || !from || !bias)
+        return compile_no_memory(e);
+    enum err_code r = compile_fetch_plain(p, step->in[0], &in, e);
+    if (!r)
+        r = dnn_inner_new(p->engine, src, any, step->bias.data ? bias : NULL, dst, &posts, &inner,
+                          e);
+    if (r)
+        return r;
+    LAYOUT to = dnn_primitive_layout(inner, DNN_WEIGHT);
+    r = to ? plan_param(p, step->weight.data, from, to, &weight, e) : compile_no_memory(e);
+    if (r) {
+        dnn_primitive_free(inner);
+        return r;
+    }
+    r = compile_emit(p, s, step, inner, in, src, dst, plan_plain(&s->values[step->out]), &i, e);
+    if (!r)
+        r = plan_arg(p, &p->instrs[p->instr_count - 1], DNN_WEIGHT, weight, to, e);
+    if (!r && step->bias.data)
+        r = compile_vector(p, p->instr_count - 1, DNN_BIAS, step->bias.data, step->width, e);
+    return r;
+}
+
+/* [outer][rows][cols] of a batched matrix. */
+static struct dnn_layout *matrix_layout(const struct tensor *t)
+{
+    const int64_t dims[] = { tensor_span(t, 0, t->rank - 2), t->dims[t->rank - 2],
+                             t->dims[t->rank - 1] };
+    return dnn_layout_new(3, dims, DNN_PLAIN);
+}
+
+enum err_code compile_matmul(struct plan *p, const struct steps *s, const struct step *step,
+                             struct err *e)
+{
+    LAYOUT a = matrix_layout(&s->values[step->in[0]]);
+    LAYOUT b = matrix_layout(&s->values[step->in[1]]);
+    LAYOUT y = matrix_layout(&s->values[step->out]);
+    struct operand x, w;
+    struct instr *i;
+    struct dnn_primitive *matmul;
+    struct dnn_posts posts = compile_posts(step, NULL);
+    enum err_code r =
+        a && b && y ? compile_fetch_plain(p, step->in[0], &x, e) : compile_no_memory(e);
+    if (!r)
+        r = compile_fetch_plain(p, step->in[1], &w, e);
+    if (!r)
+        r = dnn_matmul_new(p->engine, a, b, y, &posts, &matmul, e);
+    if (!r)
+        r = compile_emit(p, s, step, matmul, x, a, y, plan_plain(&s->values[step->out]), &i, e);
+    return r ? r : plan_arg(p, i, DNN_WEIGHT, w, b, e);
+}
+
+enum err_code compile_transpose(struct plan *p, const struct steps *s, const struct step *step,
+                                struct err *e)
+{
+    const struct tensor *x = &s->values[step->in[0]], *y = &s->values[step->out];
+    const struct attr *perm = node_attr(step->node, "perm");
+    int64_t strides[TENSOR_RANK_MAX], moved[TENSOR_RANK_MAX];
+    tensor_strides(x, strides);
+    for (int d = 0; d < x->rank; d++)
+        moved[d] = strides[perm ? perm->ints[d] : x->rank - 1 - d];
+    LAYOUT from = dnn_layout_strided(x->rank, y->dims, moved);
+    LAYOUT to = plan_plain(y);
+    struct operand in;
+    struct instr *i;
+    struct dnn_primitive *reorder;
+    enum err_code r =
+        from && to ? compile_fetch_plain(p, step->in[0], &in, e) : compile_no_memory(e);
+    if (!r)
+        r = dnn_reorder_new(p->engine, from, to, &reorder, e);
+    return r ? r : compile_emit(p, s, step, reorder, in, from, to, dnn_layout_copy(to), &i, e);
+}

@@ -1,0 +1,54 @@
+/* dnn_parts.h -- what dnn.c and dnn_layout.c share; nobody else includes it.
+ *
+ * What differs between oneDNN 2.6 and 3.x stands between #if DNN_3 lines of these three files and
+ * nowhere else:
+ * - a memory descriptor is a struct in 2.x and an opaque object in 3.x;
+ * - a primitive descriptor is made from an operation descriptor in 2.x and directly in 3.x;
+ * - 2.x post-ops carry a scale, 3.x sums carry a zero point. */
+#ifndef KENNEL_DNN_PARTS_H
+#define KENNEL_DNN_PARTS_H
+
+#include "nn/dnn.h"
+
+#include <oneapi/dnnl/dnnl.h>
+
+#define DNN_3 (DNNL_VERSION_MAJOR >= 3)
+
+struct dnn_engine {
+    dnnl_engine_t engine;
+};
+
+struct dnn_layout {
+    dnnl_memory_desc_t md;
+};
+
+struct dnn_primitive {
+    dnnl_primitive_t primitive;
+    dnnl_primitive_desc_t desc;
+};
+
+struct dnn_memory {
+    dnnl_memory_t memory;
+};
+
+struct dnn_call {
+    dnnl_primitive_t primitive; /* borrowed */
+    dnnl_stream_t stream;
+    int count;
+    dnnl_exec_arg_t args[];
+};
+
+#if DNN_3
+#define MD(l) ((l) ? (l)->md : NULL)
+typedef const_dnnl_memory_desc_t md_view;
+#else
+#define MD(l) ((l) ? &(l)->md : NULL)
+typedef const dnnl_memory_desc_t *md_view;
+#endif
+
+struct dnn_layout *dnn_layout_of(md_view md);
+/* from[i] - less. oneDNN reads as many entries as its type has, whatever the rank: the rest is 0.
+ */
+void dnn_copy_dims(dnnl_dims_t ret, const int64_t *from, int count, int64_t less);
+
+#endif

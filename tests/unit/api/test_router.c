@@ -1,0 +1,137 @@
+#include "api/router.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h> /* needs those above */
+
+static enum err_code nothing(struct request *r, struct err *e)
+{
+    (void)r, (void)e;
+    return ERR_OK;
+}
+
+static const struct route first[] = {
+    { "GET", "/", BODY_NONE, RUN_INLINE, NULL, nothing, "root" },
+    { "GET", "/a", BODY_NONE, RUN_INLINE, "", nothing, "a" },
+    { "POST", "/a", BODY_JSON, RUN_TASK, "one two", nothing, "make a" },
+    { 0 },
+};
+static const struct route second[] = {
+    { "GET", "/a/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "one a" },
+    { "GET", "/a/{x}/b/{y}", BODY_NONE, RUN_INLINE, NULL, nothing, "a's b" },
+    { "GET", "/a/special", BODY_NONE, RUN_INLINE, NULL, nothing, "special" },
+    { "DELETE", "/a/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "remove" },
+    { 0 },
+};
+static const struct route *const tables[] = { first, second, NULL };
+
+static struct route_match match;
+
+static const char *find(const char *method, const char *path)
+{
+    struct err e;
+    enum err_code code = router_find(tables, method, path, &match, &e);
+    return code ? err_slug(code) : match.route->summary;
+}
+
+static void test_literals(void **state)
+{
+    (void)state;
+    assert_string_equal(find("GET", "/"), "root");
+    assert_string_equal(find("GET", "/a"), "a");
+    assert_string_equal(find("POST", "/a"), "make a");
+    assert_string_equal(find("HEAD", "/a"), "a");
+}
+
+static void test_parameters(void **state)
+{
+    (void)state;
+    assert_string_equal(find("GET", "/a/left/b/right"), "a's b");
+    assert_int_equal(match.count, 2);
+    assert_string_equal(match.values[0], "left");
+    assert_string_equal(match.values[1], "right");
+    assert_memory_equal(match.names[1], "{y}", 3);
+    assert_string_equal(find("DELETE", "/a/special"), "remove");
+    assert_string_equal(match.values[0], "special");
+    assert_string_equal(find("GET", "/a/special"), "special");
+    assert_int_equal(match.count, 0);
+}
+
+static void test_unknown(void **state)
+{
+    (void)state;
+    static const char *const paths[] = { "",        "a",   "/b",     "/a/",      "//",
+                                         "/a//b/x", "/aa", "/a/x/b", "/a/x/c/y", "/a/x/b/y/" };
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        assert_string_equal(find("GET", paths[i]), "route_unknown");
+}
+
+static void test_method_not_allowed(void **state)
+{
+    (void)state;
+    assert_string_equal(find("DELETE", "/a"), "method_not_allowed");
+    assert_string_equal(match.allow, "GET, HEAD, POST");
+    assert_string_equal(find("POST", "/a/x"), "method_not_allowed");
+    assert_string_equal(match.allow, "GET, HEAD, DELETE");
+    assert_string_equal(find("get", "/a"), "method_not_allowed");
+}
+
+static void test_path_limit(void **state)
+{
+    (void)state;
+    char path[ROUTE_PATH + 1];
+    memset(path, 'x', sizeof path);
+    memcpy(path, "/a/", 3);
+    path[ROUTE_PATH - 1] = 0;
+    assert_string_equal(find("GET", path), "one a");
+    path[ROUTE_PATH - 1] = 'x';
+    path[ROUTE_PATH] = 0;
+    assert_string_equal(find("GET", path), "route_unknown");
+}
+
+static void test_query(void **state)
+{
+    (void)state;
+    const struct route *any = &first[0], *none = &first[1], *two = &first[2];
+    assert_true(route_allows_query(any, "x"));
+    assert_false(route_allows_query(none, "x"));
+    assert_false(route_allows_query(none, ""));
+    assert_true(route_allows_query(two, "one"));
+    assert_true(route_allows_query(two, "two"));
+    assert_false(route_allows_query(two, "tw"));
+    assert_false(route_allows_query(two, "one two"));
+}
+
+/* No two routes of the server's own stand in each other's way. */
+static void test_own_routes(void **state)
+{
+    (void)state;
+    int count = 0;
+    for (const struct route *const *table = routes(); *table; table++)
+        for (const struct route *route = *table; route->method; route++, count++) {
+            struct err e;
+            assert_int_equal(router_find(routes(), route->method, route->pattern, &match, &e),
+                             ERR_OK);
+            assert_ptr_equal(match.route, route);
+            assert_non_null(route->handler);
+            assert_non_null(route->summary);
+        }
+    assert_true(count > 25);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_literals),   cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_unknown),    cmocka_unit_test(test_method_not_allowed),
+        cmocka_unit_test(test_path_limit), cmocka_unit_test(test_query),
+        cmocka_unit_test(test_own_routes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

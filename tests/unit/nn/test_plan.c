@@ -1,0 +1,810 @@
+/* Plans against the operators' own plain loops, operator by operator and in the combinations that
+ * the passes look for. */
+#include "data/base/cleanup.h"
+#include "nn/network_parts.h"
+#include "nn/plan_parts.h"
+#include "onnx_maker.h"
+
+#include <malloc.h>
+#include <math.h>
+#include <pthread.h>
+
+enum { SIDE = 13, BATCH = 3, CHANNELS = 3, LINES_MAX = 12, PICTURE = CHANNELS * SIDE * SIDE };
+
+static void ok(enum err_code code, const struct err *e)
+{
+    if (code)
+        fail_msg("%s: %s", err_slug(code), e->message);
+}
+
+/* Constants are named by what they hold: "w:16,3,3,3" numbers in -0.5..0.5 of that shape, "p:16"
+ * positive ones, "k:0.5" that one number, "n:1,-1" integers. */
+static void add_constant(struct maker *m, const char *name)
+{
+    int64_t dims[8], count = 1;
+    int rank = 0;
+    uint32_t state = (uint32_t)strlen(name);
+    if (name[0] == 'k') {
+        float value = strtof(name + 2, NULL);
+        maker_floats(m, name, 0, NULL, &value);
+        return;
+    }
+    for (char *end = (char *)name + 1; *end; rank++)
+        dims[rank] = strtoll(end + 1, &end, 10);
+    if (name[0] == 'n') {
+        maker_ints(m, name, rank, dims);
+        return;
+    }
+    for (int i = 0; i < rank; i++)
+        count *= dims[i];
+    float *data = calloc((size_t)count, sizeof *data);
+    assert_non_null(data);
+    for (int64_t i = 0; i < count; i++)
+        data[i] = maker_number(&state) * 0.5f + (name[0] == 'p' ? 0.75f : 0.0f);
+    maker_floats(m, name, rank, dims, data);
+    free(data);
+}
+
+struct line {
+    const char *op, *in, *out, *attrs;
+};
+
+/* Over the input x [N,3,13,13]; the output is y. */
+struct subject {
+    const char *name;
+    int opset;
+    struct line lines[LINES_MAX];
+    int loops; /* instructions that may be plain loops; -1: does not matter */
+};
+
+static struct network *make(const struct subject *s)
+{
+    struct maker m = maker_new(s->opset);
+    char seen[4096] = " ";
+    maker_input(&m, "x", 4, (int64_t[]){ -1, CHANNELS, SIDE, SIDE });
+    maker_output(&m, "y");
+    for (const struct line *l = s->lines; l < s->lines + LINES_MAX && l->op; l++) {
+        char in[512], key[128], *at;
+        maker_node(&m, l->op, "", l->in, l->out, l->attrs ? l->attrs : "");
+        snprintf(in, sizeof in, "%s", l->in);
+        for (char *w = strtok_r(in, " ", &at); w; w = strtok_r(NULL, " ", &at)) {
+            snprintf(key, sizeof key, " %s ", w);
+            if (w[1] != ':' || strstr(seen, key))
+                continue;
+            strncat(seen, key + 1, sizeof seen - strlen(seen) - 1);
+            add_constant(&m, w);
+        }
+    }
+    struct network *n;
+    struct err e;
+    struct buf b = maker_bytes(&m);
+    enum err_code r = network_load(b.data, b.len, &n, &e);
+    buf_fini(&b);
+    if (r)
+        fail_msg("%s: %s", s->name, e.message);
+    return n;
+}
+
+static void fill(float *x, size_t count, uint32_t state)
+{
+    for (size_t i = 0; i < count; i++)
+        x[i] = 2 * maker_number(&state);
+}
+
+/* The network's output by the plain loops alone; the caller frees it. */
+static float *reference(const struct network *n, int batch, float *x, size_t *ret_count)
+{
+    struct frame f;
+    struct err e;
+    ok(network_frame(n, batch, &f, &e), &e);
+    f.values[n->graph.inputs[0]].data = x;
+    for (int i = 0; i < n->graph.node_count; i++) {
+        const struct tensor *in[64];
+        struct tensor *out[64];
+        const struct node *node = &n->graph.nodes[i];
+        struct op_call c = frame_call(&f, node, in, out);
+        if (node->out[0] >= 0 && f.values[node->out[0]].data)
+            continue;
+        for (int k = 0; k < node->out_count; k++)
+            if (out[k]) {
+                ok(tensor_alloc(out[k], &e), &e);
+                f.owned[node->out[k]] = true;
+            }
+        ok(node->op->eval(&c, &e), &e);
+    }
+    struct tensor *y = &f.values[n->graph.outputs[0]];
+    float *ret = y->data;
+    *ret_count = (size_t)tensor_count(y);
+    f.owned[n->graph.outputs[0]] = false;
+    f.values[n->graph.inputs[0]].data = NULL;
+    frame_fini(&f);
+    return ret;
+}
+
+static void check_batch(const struct subject *s, const struct network *n, int batch)
+{
+    struct err e;
+    struct plan *p;
+    struct plan_scratch *scratch;
+    struct plan_options o = { .batch = batch };
+    size_t count;
+    float *x = calloc((size_t)(batch * PICTURE), sizeof *x);
+    assert_non_null(x);
+    fill(x, (size_t)(batch * PICTURE), 7);
+    float *want = reference(n, batch, x, &count);
+    enum err_code r = plan_new(n, &o, &p, &e);
+    if (r)
+        fail_msg("%s: %s", s->name, e.message);
+    assert_int_equal(plan_input_size(p), PICTURE);
+    assert_int_equal(plan_output_size(p) * (size_t)batch, count);
+    ok(plan_scratch_new(p, &scratch, &e), &e);
+    float *y = calloc(count + 1, sizeof *y);
+    assert_non_null(y);
+    int loops = 0;
+    for (int i = 0; i < p->instr_count; i++)
+        loops += p->instrs[i].kind == INSTR_LOOP;
+    if (s->loops >= 0 && loops != s->loops)
+        fail_msg("%s: %d plain loops instead of %d", s->name, loops, s->loops);
+    for (int run = 0; run < 2; run++) {
+        memset(y, 0xff, count * sizeof *y);
+        y[count] = 42;
+        ok(plan_run(p, scratch, x, y, &e), &e);
+        for (size_t i = 0; i < count; i++)
+            if (!(fabsf(y[i] - want[i]) <= 1e-4f * (1 + fabsf(want[i]))))
+                fail_msg("%s, batch %d: entry %zu is %g instead of %g", s->name, batch, i,
+                         (double)y[i], (double)want[i]);
+        assert_true(y[count] == 42);
+    }
+    plan_scratch_free(scratch);
+    plan_free(p);
+    free(x);
+    free(y);
+    free(want);
+}
+
+static void check(const struct subject *subjects, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct network *n = make(&subjects[i]);
+        check_batch(&subjects[i], n, 1);
+        check_batch(&subjects[i], n, BATCH);
+        network_free(n);
+    }
+}
+#define CHECK(list) check(list, sizeof(list) / sizeof *(list))
+
+#define CONV "Conv"
+#define K3 "l:pads=1,1,1,1"
+
+static void convolutions(void **state)
+{
+    (void)state;
+    static const struct subject list[] = {
+        { "conv", 13, { { CONV, "x w:16,3,3,3 w:16", "y", "" } }, 0 },
+        { "conv without bias", 13, { { CONV, "x w:5,3,3,3", "y", K3 } }, 0 },
+        { "asymmetric pads",
+          13,
+          { { CONV, "x w:16,3,3,3", "y", "l:pads=0,1,2,1 l:strides=2,2" } },
+          0 },
+        { "pads larger than the kernel",
+          13,
+          { { CONV, "x w:4,3,1,1", "y", "l:pads=2,0,1,3" } },
+          0 },
+        { "dilated", 13, { { CONV, "x w:8,3,3,3", "y", "l:dilations=2,3 l:pads=2,3,2,3" } }, 0 },
+        { "stride with a rest", 13, { { CONV, "x w:8,3,2,2", "y", "l:strides=3,3" } }, 0 },
+        { "same upper",
+          13,
+          { { CONV, "x w:8,3,3,3", "y", "s:auto_pad=SAME_UPPER l:strides=2,2" } },
+          0 },
+        { "same lower",
+          13,
+          { { CONV, "x w:8,3,4,4", "y", "s:auto_pad=SAME_LOWER l:strides=2,2" } },
+          0 },
+        { "valid", 13, { { CONV, "x w:8,3,5,1", "y", "s:auto_pad=VALID" } }, 0 },
+        { "depthwise", 13, { { CONV, "x w:3,1,3,3 w:3", "y", "i:group=3 " K3 } }, 0 },
+        { "depthwise, two for each", 13, { { CONV, "x w:6,1,3,3", "y", "i:group=3" } }, 0 },
+        { "grouped",
+          13,
+          { { CONV, "x w:32,3,1,1", "a", "" },
+            { CONV, "a w:48,8,3,3 w:48", "y", "i:group=4 " K3 } },
+          0 },
+        { "depthwise of many channels",
+          13,
+          { { CONV, "x w:40,3,1,1", "a", "" },
+            { CONV, "a w:40,1,5,5", "y", "i:group=40 l:pads=2,2,2,2 l:strides=2,2" } },
+          0 },
+    };
+    CHECK(list);
+}
+
+static void fused(void **state)
+{
+    (void)state;
+    static const struct subject list[] = {
+        { "batch norm",
+          13,
+          { { CONV, "x w:24,3,3,3 w:24", "a", "" },
+            { "BatchNormalization", "a p:24 w:24 w:24 p:24", "b", "f:epsilon=0.001" },
+            { "Relu", "b", "y", "" } },
+          0 },
+        { "batch norm alone",
+          13,
+          { { "BatchNormalization", "x p:3 w:3 w:3 p:3", "b", "" }, { "Relu", "b", "y", "" } },
+          0 },
+        { "batch norm of a sum",
+          13,
+          { { CONV, "x w:16,3,1,1", "a", "" },
+            { CONV, "a w:16,16,3,3", "b", K3 },
+            { "Add", "a b", "c", "" },
+            { "BatchNormalization", "c p:16 w:16 w:16 p:16", "d", "" },
+            { "Relu", "d", "e", "" },
+            { CONV, "e w:16,16,1,1", "f", "" },
+            { "Add", "f c", "y", "" } },
+          0 },
+        { "residual",
+          13,
+          { { CONV, "x w:16,3,1,1", "a", "" },
+            { "Relu", "a", "b", "" },
+            { CONV, "b w:16,16,3,3", "c", K3 },
+            { "Add", "c b", "d", "" },
+            { "Relu", "d", "y", "" } },
+          0 },
+        { "residual that is used again",
+          13,
+          { { CONV, "x w:16,3,1,1", "b", "" },
+            { CONV, "b w:16,16,3,3", "c", K3 },
+            { "Add", "b c", "d", "" },
+            { "Mul", "d b", "y", "" } },
+          0 },
+        { "residual of the input",
+          13,
+          { { CONV, "x w:3,3,3,3", "c", K3 }, { "Add", "x c", "y", "" } },
+          0 },
+        { "two convolutions summed",
+          13,
+          { { CONV, "x w:20,3,1,1", "a", "" },
+            { CONV, "x w:20,3,3,3", "b", K3 },
+            { "Add", "b a", "c", "" },
+            { "Clip", "c k:0 k:6", "y", "" } },
+          0 },
+        { "a convolution's own sum",
+          13,
+          { { CONV, "x w:8,3,1,1", "a", "" }, { "Add", "a a", "y", "" } },
+          0 },
+        { "output that is also summed",
+          13,
+          { { CONV, "x w:8,3,1,1", "a", "" },
+            { "Relu", "a", "b", "" },
+            { CONV, "b w:8,8,1,1", "c", "" },
+            { "Add", "b c", "d", "" },
+            { "Concat", "b d", "y", "i:axis=1" } },
+          0 },
+        { "sum behind a view",
+          13,
+          { { CONV, "x w:16,3,1,1", "a", "" },
+            { "Identity", "a", "b", "" },
+            { CONV, "b w:16,16,1,1", "c", "" },
+            { "Add", "b c", "d", "" },
+            { "Add", "d a", "y", "" } },
+          0 },
+        { "relu6 of old",
+          10,
+          { { CONV, "x w:16,3,1,1", "a", "" }, { "Clip", "a", "y", "f:min=0 f:max=0.5" } },
+          0 },
+        { "hard swish",
+          14,
+          { { CONV, "x w:16,3,1,1", "a", "" },
+            { "HardSwish", "a", "b", "" },
+            { CONV, "b w:16,16,1,1", "c", "" },
+            { "HardSigmoid", "c", "y", "f:alpha=0.3 f:beta=0.4" } },
+          0 },
+        { "squeeze and excite",
+          13,
+          { { CONV, "x w:24,3,3,3", "a", "" },
+            { "GlobalAveragePool", "a", "b", "" },
+            { CONV, "b w:6,24,1,1 w:6", "c", "" },
+            { "Relu", "c", "d", "" },
+            { CONV, "d w:24,6,1,1 w:24", "e", "" },
+            { "Sigmoid", "e", "f", "" },
+            { "Mul", "f a", "g", "" },
+            { CONV, "g w:8,24,1,1", "y", "" } },
+          0 },
+        { "six in a row",
+          13,
+          { { CONV, "x w:8,3,1,1", "a", "" },
+            { "Relu", "a", "b", "" },
+            { "Sigmoid", "b", "c", "" },
+            { "Tanh", "c", "d", "" },
+            { "Abs", "d", "e", "" },
+            { "Neg", "e", "f", "" },
+            { "Exp", "f", "y", "" } },
+          0 },
+    };
+    CHECK(list);
+}
+
+static void pools(void **state)
+{
+    (void)state;
+    static const struct subject list[] = {
+        { "max",
+          13,
+          { { "MaxPool", "x", "y", "l:kernel_shape=3,3 l:strides=2,2 l:pads=1,1,1,1" } },
+          0 },
+        { "max, ceil",
+          13,
+          { { "MaxPool", "x", "y", "l:kernel_shape=2,2 l:strides=2,2 i:ceil_mode=1" } },
+          0 },
+        { "max, ceil, window dropped",
+          13,
+          { { "MaxPool", "x", "y", "l:kernel_shape=1,1 l:strides=5,5 i:ceil_mode=1" } },
+          0 },
+        { "max, dilated",
+          13,
+          { { "MaxPool", "x", "y", "l:kernel_shape=3,3 l:dilations=2,2" } },
+          0 },
+        { "max behind a convolution",
+          13,
+          { { CONV, "x w:20,3,1,1", "a", "" },
+            { "MaxPool", "a", "b", "l:kernel_shape=3,3 l:strides=2,2 i:ceil_mode=1" },
+            { CONV, "b w:8,20,1,1", "y", "" } },
+          0 },
+        { "mean", 13, { { "AveragePool", "x", "y", "l:kernel_shape=3,2 l:pads=1,0,1,1" } }, 0 },
+        { "mean with the padding",
+          13,
+          { { "AveragePool", "x", "y",
+              "l:kernel_shape=3,3 l:pads=1,1,1,1 i:count_include_pad=1" } },
+          0 },
+        { "mean, ceil",
+          13,
+          { { "AveragePool", "x", "y", "l:kernel_shape=2,2 l:strides=2,2 i:ceil_mode=1" } },
+          0 },
+        { "mean, ceil, with the padding",
+          13,
+          { { "AveragePool", "x", "y",
+              "l:kernel_shape=3,3 l:strides=3,3 l:pads=1,1,0,0 i:ceil_mode=1 "
+              "i:count_include_pad=1" } },
+          1 },
+        { "same lower",
+          13,
+          { { "AveragePool", "x", "y", "l:kernel_shape=2,2 s:auto_pad=SAME_LOWER" } },
+          0 },
+        { "global",
+          13,
+          { { CONV, "x w:20,3,1,1", "a", "" }, { "GlobalAveragePool", "a", "y", "" } },
+          0 },
+        { "global max",
+          13,
+          { { CONV, "x w:16,3,1,1", "a", "" },
+            { "GlobalMaxPool", "a", "b", "" },
+            { "Flatten", "b", "y", "" } },
+          0 },
+        { "mean without dims",
+          13,
+          { { CONV, "x w:20,3,1,1", "a", "" },
+            { "ReduceMean", "a", "y", "l:axes=2,-1 i:keepdims=0" } },
+          0 },
+        { "mean of 18", 18, { { "ReduceMean", "x n:1,2", "y", "" } }, -1 },
+    };
+    CHECK(list);
+}
+
+static void products(void **state)
+{
+    (void)state;
+    static const struct subject list[] = {
+        { "gemm",
+          13,
+          { { "GlobalAveragePool", "x", "a", "" },
+            { "Flatten", "a", "b", "" },
+            { "Gemm", "b w:10,3 w:10", "c", "i:transB=1 f:alpha=0.5 f:beta=2" },
+            { "Softmax", "c", "y", "" } },
+          0 },
+        { "gemm of a picture",
+          13,
+          { { CONV, "x w:20,3,3,3", "a", "l:strides=4,4" },
+            { "Flatten", "a", "b", "" },
+            { "Gemm", "b w:180,10", "y", "" } },
+          0 },
+        { "gemm with one bias",
+          13,
+          { { "Flatten", "x", "b", "" },
+            { "Gemm", "b w:507,4 w:1,1", "c", "" },
+            { "Relu", "c", "y", "" } },
+          0 },
+        { "matmul",
+          13,
+          { { "Reshape", "x n:0,3,169", "a", "" },
+            { "MatMul", "a w:169,7", "b", "" },
+            { "Add", "b w:7", "y", "" } },
+          0 },
+        { "matmul of two",
+          13,
+          { { "Reshape", "x n:0,3,169", "a", "" },
+            { "Transpose", "a", "b", "l:perm=0,2,1" },
+            { "MatMul", "a b", "c", "" },
+            { "Softmax", "c", "y", "i:axis=-1" } },
+          0 },
+        { "matmul, broadcast",
+          13,
+          { { "Reshape", "x n:0,3,13,13", "a", "" }, { "MatMul", "a w:3,13,5", "y", "" } },
+          -1 },
+        { "softmax of old", 11, { { "Softmax", "x", "y", "i:axis=2" } }, 0 },
+        { "softmax over channels", 13, { { "LogSoftmax", "x", "y", "i:axis=1" } }, 0 },
+        { "layer norm", 17, { { "LayerNormalization", "x p:13 w:13", "y", "f:epsilon=0.01" } }, 0 },
+        { "layer norm of a picture",
+          17,
+          { { "LayerNormalization", "x p:3,13,13 w:3,13,13", "y", "i:axis=1" } },
+          0 },
+        { "lrn",
+          13,
+          { { CONV, "x w:16,3,1,1", "a", "" },
+            { "LRN", "a", "y", "i:size=5 f:alpha=0.1 f:beta=0.5 f:bias=2" } },
+          0 },
+        { "lrn, even", 13, { { "LRN", "x", "y", "i:size=2" } }, 1 },
+    };
+    CHECK(list);
+}
+
+static void elementwise(void **state)
+{
+    (void)state;
+    static const struct subject list[] = {
+        { "leaky", 13, { { "LeakyRelu", "x", "y", "f:alpha=0.2" } }, 0 },
+        { "elu", 13, { { "Elu", "x", "y", "f:alpha=0.7" } }, 0 },
+        { "prelu", 13, { { CONV, "x w:8,3,1,1", "a", "" }, { "PRelu", "a w:8,1,1", "y", "" } }, 1 },
+        { "gelu", 20, { { "Gelu", "x", "a", "" }, { "Gelu", "a", "y", "s:approximate=tanh" } }, 0 },
+        { "erf", 13, { { "Erf", "x", "y", "" } }, 1 },
+        { "clip, one side", 13, { { "Clip", "x - k:0.5", "y", "" } }, 0 },
+        { "scalars",
+          13,
+          { { "Mul", "x k:0.5", "a", "" },
+            { "Sub", "k:3 a", "b", "" },
+            { "Div", "b k:2", "c", "" },
+            { "Pow", "c k:3", "d", "" },
+            { "Sqrt", "d", "e", "" },
+            { "Sub", "e k:1", "y", "" } },
+          0 },
+        { "number over x",
+          13,
+          { { "Abs", "x", "a", "" }, { "Add", "a k:1", "b", "" }, { "Div", "k:1 b", "y", "" } },
+          1 },
+        { "per channel",
+          13,
+          { { CONV, "x w:20,3,1,1", "a", "" },
+            { "Mul", "a w:20,1,1", "b", "" },
+            { "Add", "w:1,20,1,1 b", "c", "" },
+            { "Sub", "c w:20,1,1", "y", "" } },
+          0 },
+        { "per pixel",
+          13,
+          { { CONV, "x w:20,3,1,1", "a", "" },
+            { "Mul", "a w:13,13", "b", "" },
+            { "Div", "b p:1,1,13,1", "y", "" } },
+          0 },
+        { "one channel over all",
+          13,
+          { { CONV, "x w:20,3,1,1", "a", "" },
+            { CONV, "x w:1,3,1,1", "b", "" },
+            { "Mul", "a b", "y", "" } },
+          0 },
+        { "small under large",
+          13,
+          { { "GlobalAveragePool", "x", "a", "" }, { "Sub", "a x", "y", "" } },
+          1 },
+        { "max of three", 13, { { "Max", "x k:0 w:3,1,1", "y", "" } }, 1 },
+        { "min of two", 13, { { "Min", "x w:3,13,13", "y", "" } }, 0 },
+    };
+    CHECK(list);
+}
+
+static void moves(void **state)
+{
+    (void)state;
+    static const struct subject list[] = {
+        { "concat in place",
+          13,
+          { { CONV, "x w:16,3,1,1", "a", "" },
+            { CONV, "x w:32,3,3,3", "b", K3 },
+            { "Concat", "a b", "c", "i:axis=1" },
+            { CONV, "c w:8,48,1,1", "y", "" } },
+          0 },
+        { "concat of odd channels",
+          13,
+          { { CONV, "x w:5,3,1,1", "a", "" },
+            { CONV, "x w:7,3,1,1", "b", "" },
+            { "Concat", "a b x a", "y", "i:axis=1" } },
+          0 },
+        { "concat of concats",
+          13,
+          { { CONV, "x w:16,3,1,1", "a", "" },
+            { CONV, "a w:16,16,1,1", "b", "" },
+            { "Concat", "a b", "c", "i:axis=1" },
+            { CONV, "c w:16,32,1,1", "d", "" },
+            { "Concat", "c d", "e", "i:axis=1" },
+            { CONV, "e w:8,48,1,1", "y", "" } },
+          0 },
+        { "concat in height",
+          13,
+          { { "Concat", "x x", "a", "i:axis=2" }, { "Relu", "a", "y", "" } },
+          0 },
+        { "concat with a constant",
+          13,
+          { { "Reshape", "x n:0,3,169", "a", "" },
+            { "Slice", "a n:0 n:1 n:1", "b", "" },
+            { "Concat", "b a", "y", "i:axis=1" } },
+          1 },
+        { "concat of plain vectors",
+          13,
+          { { "GlobalAveragePool", "x", "a", "" },
+            { "Flatten", "a", "b", "" },
+            { "Gemm", "b w:3,5", "c", "" },
+            { "Gemm", "b w:3,6", "d", "" },
+            { "Concat", "c d", "y", "i:axis=1" } },
+          0 },
+        { "channel shuffle",
+          13,
+          { { CONV, "x w:12,3,1,1", "a", "" },
+            { "Reshape", "a n:0,2,6,13,13", "b", "" },
+            { "Transpose", "b", "c", "l:perm=0,2,1,3,4" },
+            { "Reshape", "c n:0,-1,13,13", "d", "" },
+            { CONV, "d w:4,12,1,1", "y", "" } },
+          0 },
+        { "split",
+          13,
+          { { CONV, "x w:12,3,1,1", "a", "" },
+            { "Split", "a n:4,8", "b c", "i:axis=1" },
+            { CONV, "c w:4,8,1,1", "d", "" },
+            { "Add", "b d", "y", "" } },
+          1 },
+        { "slice and pad",
+          11,
+          { { "Slice", "x n:1 n:12 n:3", "a", "" },
+            { "Pad", "a n:0,0,1,0,0,0,0,2 k:0.5", "y", "" } },
+          2 },
+        { "pad, reflect", 11, { { "Pad", "x n:0,0,2,1,0,0,3,0", "y", "s:mode=reflect" } }, 1 },
+        { "gather", 13, { { "Gather", "x n:2,0", "y", "i:axis=1" } }, 1 },
+        { "shape arithmetic",
+          13,
+          { { "Shape", "x", "s", "" },
+            { "Gather", "s n:0", "g", "i:axis=0" },
+            { "Concat", "g n:-1", "t", "i:axis=0" },
+            { "Reshape", "x t", "y", "" } },
+          0 },
+        { "squeeze",
+          13,
+          { { "GlobalAveragePool", "x", "a", "" },
+            { "Squeeze", "a n:2,3", "b", "" },
+            { "Unsqueeze", "b n:1", "y", "" } },
+          0 },
+        { "transpose",
+          13,
+          { { CONV, "x w:16,3,1,1", "a", "" },
+            { "Transpose", "a", "b", "l:perm=0,2,3,1" },
+            { "Relu", "b", "y", "" } },
+          0 },
+        { "dropout and identity",
+          13,
+          { { "Dropout", "x", "a", "" }, { "Identity", "a", "y", "" } },
+          0 },
+        { "expand",
+          13,
+          { { "GlobalAveragePool", "x", "a", "" }, { "Expand", "a n:1,3,4,5", "y", "" } },
+          1 },
+    };
+    CHECK(list);
+}
+
+/* ---- what a plan promises beside its numbers ---- */
+
+static const struct subject residual = { "residual",
+                                         13,
+                                         { { CONV, "x w:16,3,3,3", "a", K3 },
+                                           { "Relu", "a", "b", "" },
+                                           { CONV, "b w:16,16,3,3", "c", K3 },
+                                           { "Add", "c b", "d", "" },
+                                           { "GlobalAveragePool", "d", "e", "" },
+                                           { "Flatten", "e", "f", "" },
+                                           { "Gemm", "f w:16,10", "y", "" } },
+                                         0 };
+
+static void passes_shorten(void **state)
+{
+    (void)state;
+    struct network *n = make(&residual);
+    struct err e;
+    struct plan *p;
+    struct plan_options o = { .batch = 1 };
+    ok(plan_new(n, &o, &p, &e), &e);
+    int reorders = 0, others = 0;
+    for (int i = 0; i < p->instr_count; i++)
+        *(strcmp(p->instrs[i].name, "reorder") == 0 ? &reorders : &others) += 1;
+    assert_int_equal(others, 4); /* two convolutions, pooling, product */
+    assert_true(reorders <= 1);
+    plan_free(p);
+    network_free(n);
+}
+
+static void pooled_output(void **state)
+{
+    (void)state;
+    struct network *n = make(&residual);
+    struct err e;
+    struct plan *p;
+    struct plan_scratch *s;
+    float x[PICTURE], spatial[16 * SIDE * SIDE], pooled[16];
+    fill(x, PICTURE, 3);
+    struct plan_options o = { .output = "d", .batch = 1 };
+    ok(plan_new(n, &o, &p, &e), &e);
+    assert_int_equal(plan_output_size(p), 16 * SIDE * SIDE);
+    ok(plan_scratch_new(p, &s, &e), &e);
+    ok(plan_run(p, s, x, spatial, &e), &e);
+    plan_scratch_free(s);
+    plan_free(p);
+    o.pool = true;
+    ok(plan_new(n, &o, &p, &e), &e);
+    assert_int_equal(plan_output_size(p), 16);
+    ok(plan_scratch_new(p, &s, &e), &e);
+    ok(plan_run(p, s, x, pooled, &e), &e);
+    plan_scratch_free(s);
+    plan_free(p);
+    for (int c = 0; c < 16; c++) {
+        double mean = 0;
+        for (int i = 0; i < SIDE * SIDE; i++)
+            mean += (double)spatial[c * SIDE * SIDE + i] / (SIDE * SIDE);
+        assert_true(fabs(mean - (double)pooled[c]) < 1e-4);
+    }
+    network_free(n);
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    struct network *n = make(&residual);
+    struct err e;
+    struct plan *p = NULL;
+    struct plan_options o = { .batch = 0 };
+    assert_int_equal(plan_new(n, &o, &p, &e), ERR_FIELD_RANGE);
+    o = (struct plan_options){ .output = "none", .batch = 1 };
+    assert_int_equal(plan_new(n, &o, &p, &e), ERR_ONNX_FEATURE);
+    assert_non_null(strstr(e.message, "none"));
+    o.output = "w:16,10";
+    assert_int_equal(plan_new(n, &o, &p, &e), ERR_ONNX_FEATURE);
+    assert_null(p);
+    network_free(n);
+}
+
+/* A network that an exporter nailed to one picture still runs in batches. */
+static void one_picture_networks(void **state)
+{
+    (void)state;
+    static const struct subject nailed = { "nailed",
+                                           13,
+                                           { { CONV, "x w:8,3,3,3", "a", "l:strides=5,5" },
+                                             { "Reshape", "a n:1,72", "b", "" },
+                                             { "Gemm", "b w:72,5", "y", "" } },
+                                           0 };
+    struct network *n = make(&nailed);
+    struct err e;
+    struct plan *p;
+    struct plan_scratch *s;
+    float x[BATCH * PICTURE], all[BATCH * 5], one[5];
+    fill(x, BATCH * PICTURE, 5);
+    struct plan_options o = { .batch = BATCH };
+    ok(plan_new(n, &o, &p, &e), &e);
+    assert_int_equal(plan_output_size(p), 5);
+    ok(plan_scratch_new(p, &s, &e), &e);
+    ok(plan_run(p, s, x, all, &e), &e);
+    plan_scratch_free(s);
+    plan_free(p);
+    o.batch = 1;
+    ok(plan_new(n, &o, &p, &e), &e);
+    ok(plan_scratch_new(p, &s, &e), &e);
+    for (int i = 0; i < BATCH; i++) {
+        ok(plan_run(p, s, x + (size_t)i * PICTURE, one, &e), &e);
+        assert_memory_equal(one, all + (size_t)i * 5, sizeof one);
+    }
+    plan_scratch_free(s);
+    plan_free(p);
+    network_free(n);
+}
+
+struct runner {
+    const struct plan *plan;
+    float x[PICTURE], y[10];
+    enum err_code result;
+};
+
+static void *run_many(void *context)
+{
+    struct runner *r = context;
+    struct err e;
+    struct plan_scratch *s;
+    r->result = plan_scratch_new(r->plan, &s, &e);
+    if (r->result)
+        return NULL;
+    r->result = plan_run(r->plan, s, r->x, r->y, &e);
+    float first[10];
+    memcpy(first, r->y, sizeof first);
+    for (int i = 0; i < 50 && !r->result; i++) {
+        float other[PICTURE];
+        fill(other, PICTURE, (uint32_t)i);
+        r->result = plan_run(r->plan, s, other, r->y, &e);
+    }
+    if (!r->result)
+        r->result = plan_run(r->plan, s, r->x, r->y, &e);
+    if (memcmp(first, r->y, sizeof first) != 0)
+        r->result = ERR_INTERNAL;
+    plan_scratch_free(s);
+    return NULL;
+}
+
+/* The same bits on every thread, whatever ran before. */
+static void threads_agree(void **state)
+{
+    (void)state;
+    enum { THREADS = 4 };
+    struct network *n = make(&residual);
+    struct err e;
+    struct plan *p;
+    struct plan_options o = { .batch = 1 };
+    ok(plan_new(n, &o, &p, &e), &e);
+    network_free(n);
+    static struct runner runners[THREADS];
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        runners[i].plan = p;
+        fill(runners[i].x, PICTURE, 11);
+        assert_int_equal(pthread_create(&threads[i], NULL, run_many, &runners[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(runners[i].result, ERR_OK);
+        assert_memory_equal(runners[i].y, runners[0].y, sizeof runners[0].y);
+    }
+    plan_free(p);
+}
+
+/* Whatever a run takes from the heap it has given back. */
+static void runs_keep_nothing(void **state)
+{
+    (void)state;
+    struct network *n = make(&residual);
+    struct err e;
+    struct plan *p;
+    struct plan_scratch *s;
+    struct plan_options o = { .batch = 1 };
+    float x[PICTURE], y[10];
+    fill(x, PICTURE, 11);
+    ok(plan_new(n, &o, &p, &e), &e);
+    ok(plan_scratch_new(p, &s, &e), &e);
+    ok(plan_run(p, s, x, y, &e), &e);
+    struct mallinfo2 before = mallinfo2();
+    for (int i = 0; i < 50; i++)
+        ok(plan_run(p, s, x, y, &e), &e);
+    assert_int_equal(mallinfo2().uordblks, before.uordblks);
+    plan_scratch_free(s);
+    plan_free(p);
+    network_free(n);
+}
+
+static void engine_text(void **state)
+{
+    (void)state;
+    assert_int_equal(strncmp(plan_engine_text(), "onednn-", 7), 0);
+    assert_ptr_equal(plan_engine_text(), plan_engine_text());
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(convolutions),   cmocka_unit_test(fused),
+        cmocka_unit_test(pools),          cmocka_unit_test(products),
+        cmocka_unit_test(elementwise),    cmocka_unit_test(moves),
+        cmocka_unit_test(passes_shorten), cmocka_unit_test(pooled_output),
+        cmocka_unit_test(refusals),       cmocka_unit_test(one_picture_networks),
+        cmocka_unit_test(threads_agree),  cmocka_unit_test(runs_keep_nothing),
+        cmocka_unit_test(engine_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
