@@ -24,8 +24,6 @@
 #include <signal.h>
 #include <string.h>
 
-#define VERSION "0.1.0"
-
 struct options {
     const char *state; /* NULL: default_state() */
     const char *port_file;
@@ -237,7 +235,7 @@ static int read_options(int argc, char **argv, struct options *o)
             return 0;
         }
         if (c == 'v') {
-            printf("kenneld %s\n", VERSION);
+            printf("kenneld %s\n", KENNEL_VERSION);
             return 0;
         }
         if (c == -1)
@@ -335,7 +333,7 @@ static enum err_code announce(const struct options *o, const struct parts *p, st
             return r;
     }
     log_event("info", "listening", "address", address, "port", port, "state", o->state, "version",
-              VERSION, NULL);
+              KENNEL_VERSION, NULL);
     return ERR_OK;
 }
 

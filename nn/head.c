@@ -32,8 +32,9 @@ enum { JUDGED_WANTED = 1000, REPEATS_MAX = 5 };
 static const double default_penalties[] = { 1,    0.3,  0.1,  0.03, 0.01, 0.003,
                                             1e-3, 3e-4, 1e-4, 3e-5, 1e-5 };
 
-/* Enough to rank penalties; the final fit goes on to options.tolerance. */
-static const double path_tolerance = 1e-4;
+/* Enough to rank penalties; the final fit goes on to options.tolerance. The distance to the optimum
+ * is at most |gradient| / penalty, so a strong penalty needs less. */
+static const double path_tolerance = 1e-4, path_tolerance_share = 0.01;
 
 /* A fold whose held-out loss is that much over its best has seen enough: weaker penalties only
  * overfit more. */
@@ -204,8 +205,9 @@ static enum err_code follow_path(struct fit *f, struct objective *o, struct path
     for (int i = 0; i < f->penalty_count; i++) {
         struct lbfgs_result result;
         o->penalty = f->penalties[i];
+        double tolerance = fmax(path_tolerance, path_tolerance_share * o->penalty);
         enum err_code r = lbfgs_run(o->solver, evaluate, o, f->options->max_iterations,
-                                    fmax(path_tolerance, f->options->tolerance), w, &result, e);
+                                    fmax(tolerance, f->options->tolerance), w, &result, e);
         if (r)
             return r;
         softmax_score(&f->data, o->scratch, held, p->held, w, &p->loss[i], &p->correct[i]);

@@ -93,12 +93,18 @@ static la_ssize_t on_write(struct archive *a, void *context, const void *bytes, 
     return -1;
 }
 
-static bool open_archive(struct tar_stream *t)
+static bool begin(struct tar_stream *t)
 {
+    t->walk = open_walk(t->folder);
+    if (!t->walk)
+        return false;
     t->out = archive_write_new();
-    return t->out && archive_write_set_format_pax_restricted(t->out) == ARCHIVE_OK &&
-           archive_write_set_bytes_per_block(t->out, 0) == ARCHIVE_OK &&
-           archive_write_open(t->out, t, NULL, on_write, NULL) == ARCHIVE_OK;
+    if (t->out && archive_write_set_format_pax_restricted(t->out) == ARCHIVE_OK &&
+        archive_write_set_bytes_per_block(t->out, 0) == ARCHIVE_OK &&
+        archive_write_open(t->out, t, NULL, on_write, NULL) == ARCHIVE_OK)
+        return true;
+    fprintf(stderr, "kennel: %s: out of memory\n", t->folder);
+    return false;
 }
 
 struct tar_stream *tar_stream_new(const char *folder)
@@ -113,7 +119,7 @@ struct tar_stream *tar_stream_new(const char *folder)
     while (len > 1 && t->folder[len - 1] == '/')
         t->folder[--len] = 0;
     t->prefix = len + 1;
-    if (t->folder && measure(t) && open_archive(t) && (t->walk = open_walk(t->folder)))
+    if (t->folder && measure(t))
         return t;
     tar_stream_free(t);
     return NULL;
@@ -211,6 +217,8 @@ ssize_t tar_stream_read(void *stream, void *bytes, size_t len)
         buf_reset(&t->pending);
         t->taken = 0;
     }
+    if (!t->walk && !begin(t))
+        return -1;
     while (!t->pending.len && !t->ended)
         if (!step(t))
             return -1;

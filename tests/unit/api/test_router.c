@@ -19,6 +19,7 @@ static enum err_code nothing(struct request *r, struct err *e)
 static const struct route first[] = {
     { "GET", "/", BODY_NONE, RUN_INLINE, NULL, nothing, "root" },
     { "GET", "/a", BODY_NONE, RUN_INLINE, "", nothing, "a" },
+    { "GET", "/b/fixed", BODY_NONE, RUN_INLINE, NULL, nothing, "fixed" },
     { "POST", "/a", BODY_JSON, RUN_TASK, "one two", nothing, "make a" },
     { 0 },
 };
@@ -26,6 +27,7 @@ static const struct route second[] = {
     { "GET", "/a/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "one a" },
     { "GET", "/a/{x}/b/{y}", BODY_NONE, RUN_INLINE, NULL, nothing, "a's b" },
     { "GET", "/a/special", BODY_NONE, RUN_INLINE, NULL, nothing, "special" },
+    { "GET", "/b/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "one b" },
     { "DELETE", "/a/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "remove" },
     { 0 },
 };
@@ -61,6 +63,8 @@ static void test_parameters(void **state)
     assert_string_equal(match.values[0], "special");
     assert_string_equal(find("GET", "/a/special"), "special");
     assert_int_equal(match.count, 0);
+    assert_string_equal(find("GET", "/b/fixed"), "fixed");
+    assert_string_equal(find("GET", "/b/other"), "one b");
 }
 
 static void test_unknown(void **state)
@@ -98,7 +102,7 @@ static void test_path_limit(void **state)
 static void test_query(void **state)
 {
     (void)state;
-    const struct route *any = &first[0], *none = &first[1], *two = &first[2];
+    const struct route *any = &first[0], *none = &first[1], *two = &first[3];
     assert_true(route_allows_query(any, "x"));
     assert_false(route_allows_query(none, "x"));
     assert_false(route_allows_query(none, ""));
