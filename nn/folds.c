@@ -2,6 +2,8 @@
 
 #include "data/base/cleanup.h"
 
+#include <assert.h>
+
 /* One group: its class, and its rows as a range of an order. */
 struct group {
     int class, first, count;
@@ -90,6 +92,7 @@ enum err_code folds_deal(const int *y, const int *group, int rows, int classes, 
         groups[i].key = next_random(&seed);
     qsort(groups, (size_t)count, sizeof *groups, compare_groups);
     int folds = wanted < smallest ? wanted : smallest;
+    assert(folds >= 2); /* count_smallest() refuses less */
     for (int i = 0; i < count; i++)
         for (int j = 0; j < groups[i].count; j++)
             ret_fold[order[groups[i].first + j].row] = i % folds;

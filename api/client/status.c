@@ -23,7 +23,6 @@ static enum outcome list_models(struct client *c)
     return outcome;
 }
 
-/* Not ready is an answer here, though its status is 503. */
 static enum outcome status(struct client *c, const struct args *a)
 {
     (void)a;
