@@ -132,6 +132,8 @@ static void run_handler(void *context)
         uploads_remove(r);
         body_stream_close(r->stream);
     }
+    if (r->match.route->run == RUN_UPLOAD)
+        tasks_upload_end(r->server->tasks);
     if (code)
         request_fail(r, &e);
     if (code || !r->deferred)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 struct task {
-    enum task_kind kind;
     task_fn fn;
     void *context;
 };
@@ -18,7 +17,7 @@ struct tasks {
 
     /* guarded by mu */
     bool stopping;
-    int uploads; /* queued and running */
+    int uploads; /* queued, and running but not yet at their reply */
     size_t head, count;
     struct task queue[TASKS_QUEUE];
 
@@ -40,8 +39,6 @@ static void *run(void *context)
         pthread_mutex_unlock(&t->mu);
         task.fn(task.context);
         pthread_mutex_lock(&t->mu);
-        if (task.kind == TASK_UPLOAD)
-            t->uploads--;
     }
     pthread_mutex_unlock(&t->mu);
     return NULL;
@@ -98,11 +95,18 @@ enum err_code tasks_submit(struct tasks *t, enum task_kind kind, task_fn fn, voi
                     t->upload_max);
     } else {
         t->queue[(t->head + t->count) % TASKS_QUEUE] =
-            (struct task){ .kind = kind, .fn = fn, .context = context };
+            (struct task){ .fn = fn, .context = context };
         t->count++;
         t->uploads += kind == TASK_UPLOAD;
         pthread_cond_signal(&t->wanted);
     }
     pthread_mutex_unlock(&t->mu);
     return r;
+}
+
+void tasks_upload_end(struct tasks *t)
+{
+    pthread_mutex_lock(&t->mu);
+    t->uploads--;
+    pthread_mutex_unlock(&t->mu);
 }

@@ -24,4 +24,8 @@ void tasks_free(struct tasks *t);
 enum err_code tasks_submit(struct tasks *t, enum task_kind kind, task_fn fn, void *context,
                            struct err *e) MUST_USE;
 
+/* Every upload's task calls this once, when nothing is left but to reply: so a client that has its
+ * reply finds the place free. */
+void tasks_upload_end(struct tasks *t);
+
 #endif

@@ -243,16 +243,15 @@ static enum err_code insert(struct db_tx *t, const char *name, const struct back
                    DB_TEXT(overrides_text), DB_INT(clock_utc_ms()), DB_TEXT(who));
 }
 
-static enum err_code store(struct state *s, const char *name, const struct backbone *b,
-                           const struct upload *u, const struct backbone_overrides *overrides,
-                           const char *who, json_t **ret, struct err *e)
+static enum err_code put_and_name(struct state *s, const char *name, const struct backbone *b,
+                                  const struct upload *u,
+                                  const struct backbone_overrides *overrides, const char *who,
+                                  json_t **ret, struct err *e)
 {
     struct digest digest;
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     CLEANUP(json_decref_p) json_t *value = NULL;
-    enum err_code r = check_name(s, name, e);
-    if (!r)
-        r = blobs_put(state_blobs(s), u->bytes, u->len, &digest, e);
+    enum err_code r = blobs_put(state_blobs(s), u->bytes, u->len, &digest, e);
     if (!r)
         r = blobs_sync(state_blobs(s), e);
     if (!r)
@@ -271,6 +270,19 @@ static enum err_code store(struct state *s, const char *name, const struct backb
         r = db_commit(&t, e);
     if (!r)
         *ret = STEAL(value);
+    return r;
+}
+
+static enum err_code store(struct state *s, const char *name, const struct backbone *b,
+                           const struct upload *u, const struct backbone_overrides *overrides,
+                           const char *who, json_t **ret, struct err *e)
+{
+    enum err_code r = check_name(s, name, e);
+    if (r)
+        return r;
+    state_put_begin(s);
+    r = put_and_name(s, name, b, u, overrides, who, ret, e);
+    state_put_end(s, !r);
     return r;
 }
 

@@ -221,33 +221,25 @@ static enum err_code put_member(struct db_tx *t, struct state *s, struct members
     return r ? r : members_seal(t, s, c, e);
 }
 
-enum err_code datasets_put_picture(struct state *s, const char *name, const char *label,
-                                   enum split split, const void *bytes, size_t len, const char *who,
-                                   json_t **ret, struct err *e)
+static enum err_code put_picture(struct state *s, const char *name, const char *label,
+                                 enum split split, const struct members_picture *p, const char *who,
+                                 json_t **ret, struct err *e)
 {
     struct members_change c = { .name = name, .cause = "put", .who = who };
-    struct members_picture p = { 0 };
     bool same = false;
-    CLEANUP(json_decref_p) json_t *ignored = NULL;
     CLEANUP(db_end_p) struct db_tx *t = NULL;
-    enum err_code r = layout_check_label(label, e);
-    if (!r)
-        r = datasets_show(s, name, &ignored, e);
-    if (!r)
-        r = store_picture(s, bytes, len, &p, e);
-    if (!r)
-        r = db_write(state_db(s), &t, e);
+    enum err_code r = db_write(state_db(s), &t, e);
     if (!r)
         r = members_begin(t, &c, e);
     if (!r)
-        r = check_member(t, c.dataset, &p.digest, label, &same, e);
+        r = check_member(t, c.dataset, &p->digest, label, &same, e);
     if (!r && !same)
-        r = put_member(t, s, &c, &p, label, split, e);
+        r = put_member(t, s, &c, p, label, split, e);
     if (r)
         return r;
 
     char hex[DIGEST_HEX + 1];
-    digest_hex(&p.digest, hex);
+    digest_hex(&p->digest, hex);
     CLEANUP(json_decref_p)
     json_t *reply =
         json_pack("{s:I, s:s, s:i, s:b}", "version", (json_int_t)(same ? c.number - 1 : c.number),
@@ -260,9 +252,29 @@ enum err_code datasets_put_picture(struct state *s, const char *name, const char
     return r;
 }
 
-enum err_code datasets_delete_picture(struct state *s, const char *name,
-                                      const struct digest *picture, const char *who, json_t **ret,
-                                      struct err *e)
+enum err_code datasets_put_picture(struct state *s, const char *name, const char *label,
+                                   enum split split, const void *bytes, size_t len, const char *who,
+                                   json_t **ret, struct err *e)
+{
+    struct members_picture p = { 0 };
+    CLEANUP(json_decref_p) json_t *ignored = NULL;
+    enum err_code r = layout_check_label(label, e);
+    if (!r)
+        r = datasets_show(s, name, &ignored, e);
+    if (r)
+        return r;
+    state_put_begin(s);
+    r = store_picture(s, bytes, len, &p, e);
+    bool is_stored = !r || r == ERR_DISK_FULL || r == ERR_IO;
+    if (!r)
+        r = put_picture(s, name, label, split, &p, who, ret, e);
+    /* A label conflict is about a picture that has its row. */
+    state_put_end(s, !r || !is_stored || r == ERR_PICTURE_LABEL_CONFLICT);
+    return r;
+}
+
+static enum err_code delete_picture(struct state *s, const char *name, const struct digest *picture,
+                                    const char *who, json_t **ret, struct err *e)
 {
     struct members_change c = { .name = name, .cause = "delete", .who = who, .removed = 1 };
     CLEANUP(db_end_p) struct db_tx *t = NULL;
@@ -290,5 +302,15 @@ enum err_code datasets_delete_picture(struct state *s, const char *name,
     r = db_commit(&t, e);
     if (!r)
         *ret = STEAL(reply);
+    return r;
+}
+
+enum err_code datasets_delete_picture(struct state *s, const char *name,
+                                      const struct digest *picture, const char *who, json_t **ret,
+                                      struct err *e)
+{
+    state_put_begin(s); /* of the manifest */
+    enum err_code r = delete_picture(s, name, picture, who, ret, e);
+    state_put_end(s, !r || !err_is_fault(r));
     return r;
 }

@@ -28,6 +28,16 @@ static void remove_folder(const char *folder, const char *id)
         ending_log("job_folder_left", id, &e);
 }
 
+/* A result goes before its job is queued again: if it outlived its attempt, a crash right behind
+ * the next claim would make it that claim's, which may have another champion. */
+static enum err_code write_end(const struct ending *x, const struct job *j,
+                               const struct job_end *end, const char *folder, bool *ret_moved,
+                               struct err *e)
+{
+    enum err_code r = end->state == JOB_QUEUED ? outcome_discard(folder, e) : ERR_OK;
+    return r ? r : queue_end(x->state, j->id, j->attempt, end, ret_moved, e);
+}
+
 /* False when it was not written. */
 static bool end_row(const struct ending *x, const struct job *j, const struct job_end *end,
                     const char *folder)
@@ -35,7 +45,7 @@ static bool end_row(const struct ending *x, const struct job *j, const struct jo
     for (;;) {
         struct err e;
         bool moved = false;
-        if (queue_end(x->state, j->id, j->attempt, end, &moved, &e) == ERR_OK) {
+        if (write_end(x, j, end, folder, &moved, &e) == ERR_OK) {
             if (moved && end->state == JOB_QUEUED)
                 log_event("info", "job_queued_again", "job", j->id, "message", end->message, NULL);
             else if (moved)

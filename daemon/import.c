@@ -72,6 +72,26 @@ static enum err_code walk(struct importing *g, const struct import_source *sourc
     return archive_walk(source->read, source->context, &limits, on_file, g, e);
 }
 
+static enum err_code take_in(struct importing *g, const char *dataset,
+                             const struct import_source *source, int threads, const char *who,
+                             json_t **ret, struct err *e)
+{
+    CLEANUP(import_staging_free_p) struct import_staging *staging = NULL;
+    CLEANUP(import_crew_free_p) struct import_crew *crew = NULL;
+    enum err_code r = import_staging_new(g->state, &staging, e);
+    if (!r)
+        r = import_crew_new(g->state, threads, outcome, g, &crew, e);
+    g->staging = staging;
+    g->crew = crew;
+    if (!r)
+        r = walk(g, source, e);
+    if (!r)
+        r = import_crew_finish(crew, e);
+    if (!r && g->stored)
+        r = blobs_sync(state_blobs(g->state), e);
+    return r ? r : import_staging_merge(staging, dataset, who, ret, e);
+}
+
 enum err_code import_run(struct state *s, const char *dataset, const struct import_source *source,
                          int threads, const char *who, json_t **ret, struct err *e)
 {
@@ -80,18 +100,8 @@ enum err_code import_run(struct state *s, const char *dataset, const struct impo
     if (r)
         return r;
     struct importing g = { .state = s };
-    CLEANUP(import_staging_free_p) struct import_staging *staging = NULL;
-    CLEANUP(import_crew_free_p) struct import_crew *crew = NULL;
-    r = import_staging_new(s, &staging, e);
-    if (!r)
-        r = import_crew_new(s, threads, outcome, &g, &crew, e);
-    g.staging = staging;
-    g.crew = crew;
-    if (!r)
-        r = walk(&g, source, e);
-    if (!r)
-        r = import_crew_finish(crew, e);
-    if (!r && g.stored)
-        r = blobs_sync(state_blobs(s), e);
-    return r ? r : import_staging_merge(staging, dataset, who, ret, e);
+    state_put_begin(s);
+    r = take_in(&g, dataset, source, threads, who, ret, e);
+    state_put_end(s, !r || !g.next_sequence);
+    return r;
 }

@@ -5,6 +5,7 @@
 #include "data/base/file.h"
 #include "data/base/json.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -27,6 +28,15 @@ bool outcome_is_complete(const char *folder)
 {
     CLEANUP(cleanup_free) char *path = NULL;
     return file_path(&path, NULL, "%s/report.json", folder) == ERR_OK && access(path, R_OK) == 0;
+}
+
+enum err_code outcome_discard(const char *folder, struct err *e)
+{
+    CLEANUP(cleanup_free) char *path = NULL;
+    enum err_code r = file_path(&path, e, "%s/report.json", folder);
+    if (!r && unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
+        r = err_errno(e, errno, "cannot remove %s", path);
+    return r;
 }
 
 static enum err_code read_file(const char *folder, const char *name, struct buf *ret, struct err *e)
@@ -154,10 +164,21 @@ static enum err_code commit_version(struct state *s, const struct job *j, const 
     return r;
 }
 
+static enum err_code put_and_name(struct state *s, const struct job *j, const char *folder,
+                                  enum outcome *ret, struct err *e)
+{
+    CLEANUP(files_fini) struct files files = { 0 };
+    enum err_code r = store_artifact(state_blobs(s), folder, &files, e);
+    if (!r)
+        r = store_report(state_blobs(s), folder, &files, e);
+    if (!r)
+        r = blobs_sync(state_blobs(s), e);
+    return r ? r : commit_version(s, j, &files, ret, e);
+}
+
 enum err_code outcome_store(struct state *s, const struct job *j, const char *folder,
                             enum outcome *ret, struct err *e)
 {
-    CLEANUP(files_fini) struct files files = { 0 };
     bool running = false;
     /* A cancelled job's output is not worth storing; the transaction below asks again. */
     enum err_code r = queue_is_running(s, j->id, j->attempt, &running, e);
@@ -167,10 +188,11 @@ enum err_code outcome_store(struct state *s, const struct job *j, const char *fo
         *ret = OUTCOME_LOST;
         return ERR_OK;
     }
-    r = store_artifact(state_blobs(s), folder, &files, e);
+    enum outcome outcome = OUTCOME_LOST;
+    state_put_begin(s);
+    r = put_and_name(s, j, folder, &outcome, e);
+    state_put_end(s, !r && outcome != OUTCOME_STALE && outcome != OUTCOME_LOST);
     if (!r)
-        r = store_report(state_blobs(s), folder, &files, e);
-    if (!r)
-        r = blobs_sync(state_blobs(s), e);
-    return r ? r : commit_version(s, j, &files, ret, e);
+        *ret = outcome;
+    return r;
 }

@@ -19,6 +19,9 @@ enum outcome {
 /* True when the worker's files are there: the report is written last. */
 bool outcome_is_complete(const char *folder);
 
+/* Afterwards it is not complete any more. No such file is fine. */
+enum err_code outcome_discard(const char *folder, struct err *e) MUST_USE;
+
 /* folder: jobs/ID. ERR_DISK_FULL and other faults; ERR_INTERNAL when the report is not what
  * nn/retrain.h says. */
 enum err_code outcome_store(struct state *s, const struct job *j, const char *folder,

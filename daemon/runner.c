@@ -247,10 +247,7 @@ static enum err_code write_spec(const struct job *j, const char *folder, struct 
     buf_init(&text, 1 << 20);
     enum err_code r = file_mkdirs(folder, e);
     if (!r)
-        r = file_path(&path, e, "%s/report.json", folder);
-    if (!r && unlink(path) < 0 && outcome_is_complete(folder))
-        r = err_set(e, ERR_IO, "cannot remove %s", path);
-    free(STEAL(path));
+        r = outcome_discard(folder, e);
     if (!r)
         r = file_path(&path, e, "%s/spec.json", folder);
     if (!r)

@@ -5,9 +5,12 @@
 #include "daemon/sweep.h"
 #include "data/base/cleanup.h"
 #include "data/base/file.h"
+#include "data/base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -18,6 +21,8 @@ struct state {
     int lock; /* the open DIR/lock; -1: none */
     struct db *db;
     struct blobs *blobs;
+    pthread_rwlock_t puts;   /* read: blobs are put and not yet named; write: a sweep */
+    atomic_bool has_unnamed; /* since the last sweep */
 };
 
 CLEANUP_DEFINE(struct state, state_close);
@@ -81,6 +86,7 @@ enum err_code state_open(const char *dir, const struct limits *limits, struct st
     if (!s)
         return err_set(e, ERR_NOMEM, "no memory for the state folder");
     s->lock = -1;
+    pthread_rwlock_init(&s->puts, NULL);
     s->limits = *limits;
     s->dir = strdup(dir);
     if (!s->dir)
@@ -121,8 +127,30 @@ void state_close(struct state *s)
     blobs_close(s->blobs);
     db_close(s->db);
     cleanup_fd(&s->lock);
+    pthread_rwlock_destroy(&s->puts);
     free(s->dir);
     free(s);
+}
+
+void state_put_begin(struct state *s)
+{
+    pthread_rwlock_rdlock(&s->puts);
+}
+
+/* Whoever keeps the lock from being had here looks at the flag in turn, after it has let go. */
+void state_put_end(struct state *s, bool named)
+{
+    if (!named)
+        atomic_store(&s->has_unnamed, true);
+    pthread_rwlock_unlock(&s->puts);
+    if (!atomic_load(&s->has_unnamed) || pthread_rwlock_trywrlock(&s->puts) != 0)
+        return;
+    struct err e;
+    if (atomic_exchange(&s->has_unnamed, false) && sweep_blobs(s->db, s->blobs, &e)) {
+        atomic_store(&s->has_unnamed, true);
+        log_event("error", "blobs_not_swept", "code", err_slug(e.code), "message", e.message, NULL);
+    }
+    pthread_rwlock_unlock(&s->puts);
 }
 
 struct blobs *state_blobs(struct state *s)

@@ -7,8 +7,8 @@
  *   DIR/jobs/ID/       a worker's specification and output
  *   DIR/staging/       uploads and imports under way; emptied at start
  *
- * Invariants: a blob is durable before the row that names it commits; a blob is removed only
- * by the sweep at start, when nothing else runs, and only when no row names it.
+ * Invariants: a blob is durable before the row that names it commits; a blob is removed only by a
+ * sweep, at start or between puts (state_put_begin()), and only when no row names it.
  * Threads: any. The database hands each caller a connection of its own (daemon/db.h). */
 #ifndef KENNEL_STATE_H
 #define KENNEL_STATE_H
@@ -35,6 +35,13 @@ void limits_default(struct limits *l);
 enum err_code state_open(const char *dir, const struct limits *limits, struct state **ret,
                          struct err *e) MUST_USE;
 void state_close(struct state *s);
+
+/* Around everything that puts blobs and then commits the rows that name them: until its end no
+ * sweep takes place. Not nested; held by any number of threads at once.
+ * named: every blob that was put has its row. Where it is false, what no row names is removed as
+ * soon as nobody is between begin and end: a refused upload must not keep a disk full. */
+void state_put_begin(struct state *s);
+void state_put_end(struct state *s, bool named);
 
 struct blobs *state_blobs(struct state *s);
 struct db *state_db(struct state *s);

@@ -1,3 +1,5 @@
+/* Primitives, memories and calls. Longer than 500 lines because it is one table of operations, each
+ * written for oneDNN 2.6 and for 3.x side by side (dnn_parts.h says what differs). */
 #include "nn/dnn_parts.h"
 
 #include <omp.h>

@@ -196,14 +196,18 @@ struct dnn_layout *dnn_layout_like(const struct dnn_layout *like, const int64_t 
 {
     struct blocks b = blocks_of(like);
     int64_t block = dnn_layout_block(like);
-    static const dnnl_format_tag_t tags4[] = { dnnl_aBc4b, dnnl_aBcd4b, dnnl_aBcde4b };
-    static const dnnl_format_tag_t tags8[] = { dnnl_aBc8b, dnnl_aBcd8b, dnnl_aBcde8b };
-    static const dnnl_format_tag_t tags16[] = { dnnl_aBc16b, dnnl_aBcd16b, dnnl_aBcde16b };
-    if (b.rank >= 3 && b.rank <= 5 && (block == 4 || block == 8 || block == 16))
-        return layout_tagged(b.rank, dims,
-                             (block == 4   ? tags4
-                              : block == 8 ? tags8
-                                           : tags16)[b.rank - 3]);
+    static const struct {
+        int64_t block;
+        int rank;
+        dnnl_format_tag_t tag;
+    } blocked[] = {
+        { 4, 3, dnnl_aBc4b },   { 4, 4, dnnl_aBcd4b },   { 4, 5, dnnl_aBcde4b },
+        { 8, 3, dnnl_aBc8b },   { 8, 4, dnnl_aBcd8b },   { 8, 5, dnnl_aBcde8b },
+        { 16, 3, dnnl_aBc16b }, { 16, 4, dnnl_aBcd16b }, { 16, 5, dnnl_aBcde16b },
+    };
+    for (size_t i = 0; i < sizeof blocked / sizeof *blocked; i++)
+        if (blocked[i].block == block && blocked[i].rank == b.rank)
+            return layout_tagged(b.rank, dims, blocked[i].tag);
     if (!b.blocked || b.inner_count || b.rank > DNN_RANK_MAX)
         return dnn_layout_new(b.rank, dims, DNN_PLAIN);
     int order[DNN_RANK_MAX];

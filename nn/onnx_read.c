@@ -144,8 +144,10 @@ static enum err_code read_inputs(const Onnx__GraphProto *p, struct graph *g, str
 static bool known_attr(const struct op *op, const char *name)
 {
     size_t len = strlen(name);
+    if (!len)
+        return false;
     for (const char *at = op->attrs; (at = strstr(at, name)); at += len)
-        if (len && (at == op->attrs || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
+        if ((at == op->attrs || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
             return true;
     return false;
 }

@@ -16,47 +16,77 @@ struct op_call {
     struct tensor *const *out;      /* [node->out_count], NULL: not wanted */
 };
 
-#define OP_TABLE(X)                                                                                \
-    X(ADD, "Add")                                                                                  \
-    X(SUB, "Sub")                                                                                  \
-    X(MUL, "Mul") X(DIV, "Div") X(POW, "Pow") X(MIN, "Min") X(MAX, "Max") X(EQUAL, "Equal")        \
-        X(LESS, "Less") X(GREATER, "Greater") X(WHERE, "Where") X(PRELU, "PRelu") X(RELU, "Relu")  \
-            X(LEAKY_RELU, "LeakyRelu") X(ELU, "Elu") X(CLIP, "Clip") X(SIGMOID, "Sigmoid")         \
-                X(HARD_SIGMOID, "HardSigmoid") X(HARD_SWISH, "HardSwish") X(TANH, "Tanh")          \
-                    X(GELU, "Gelu") X(ERF, "Erf") X(SQRT, "Sqrt") X(EXP, "Exp") X(LOG, "Log")      \
-                        X(ABS, "Abs") X(NEG, "Neg") X(FLOOR, "Floor") X(CEIL, "Ceil") X(           \
-                            RECIPROCAL, "Reciprocal") X(NOT, "Not") X(SOFTPLUS, "Softplus")        \
-                            X(CONV, "Conv") X(BATCH_NORM, "BatchNormalization") X(GEMM, "Gemm") X( \
-                                MATMUL, "MatMul") X(MAX_POOL,                                      \
-                                                    "MaxPool") X(AVERAGE_POOL, "AveragePool")      \
-                                X(GLOBAL_AVERAGE_POOL, "GlobalAveragePool") X(                     \
-                                    GLOBAL_MAX_POOL, "GlobalMaxPool") X(REDUCE_MEAN, "ReduceMean") \
-                                    X(REDUCE_SUM, "ReduceSum") X(REDUCE_MAX, "ReduceMax")          \
-                                        X(REDUCE_MIN, "ReduceMin") X(REDUCE_PROD, "ReduceProd") X( \
-                                            LAYER_NORM, "LayerNormalization") X(LRN, "LRN")        \
-                                            X(SOFTMAX, "Softmax") X(LOG_SOFTMAX, "LogSoftmax") X(  \
-                                                FLATTEN, "Flatten") X(RESHAPE, "Reshape")          \
-                                                X(SQUEEZE, "Squeeze") X(UNSQUEEZE, "Unsqueeze") X( \
-                                                    TRANSPOSE, "Transpose") X(CONCAT, "Concat")    \
-                                                    X(SPLIT, "Split") X(SLICE, "Slice")            \
-                                                        X(PAD, "Pad") X(GATHER, "Gather") X(       \
-                                                            EXPAND, "Expand") X(SHAPE, "Shape")    \
-                                                            X(CONSTANT_OF_SHAPE,                   \
-                                                              "ConstantOfShape") X(RANGE, "Range") \
-                                                                X(CONSTANT, "Constant")            \
-                                                                    X(IDENTITY, "Identity") X(     \
-                                                                        DROPOUT,                   \
-                                                                        "Dropout") X(CAST, "Cast") \
-                                                                        X(QUANTIZE,                \
-                                                                          "QuantizeLinear")        \
-                                                                            X(DEQUANTIZE,          \
-                                                                              "DequantizeLinear")
-
 enum op_kind {
-#define X(id, name) OP_##id,
-    OP_TABLE(X)
-#undef X
-        OP_COUNT
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_DIV,
+    OP_POW,
+    OP_MIN,
+    OP_MAX,
+    OP_EQUAL,
+    OP_LESS,
+    OP_GREATER,
+    OP_PRELU,
+    OP_WHERE,
+    OP_RELU,
+    OP_LEAKY_RELU,
+    OP_ELU,
+    OP_SIGMOID,
+    OP_HARD_SIGMOID,
+    OP_HARD_SWISH,
+    OP_TANH,
+    OP_GELU,
+    OP_ERF,
+    OP_SQRT,
+    OP_EXP,
+    OP_LOG,
+    OP_ABS,
+    OP_NEG,
+    OP_FLOOR,
+    OP_CEIL,
+    OP_RECIPROCAL,
+    OP_NOT,
+    OP_SOFTPLUS,
+    OP_CLIP,
+    OP_CONV,
+    OP_BATCH_NORM,
+    OP_GEMM,
+    OP_MATMUL,
+    OP_MAX_POOL,
+    OP_AVERAGE_POOL,
+    OP_GLOBAL_AVERAGE_POOL,
+    OP_GLOBAL_MAX_POOL,
+    OP_REDUCE_MEAN,
+    OP_REDUCE_SUM,
+    OP_REDUCE_MAX,
+    OP_REDUCE_MIN,
+    OP_REDUCE_PROD,
+    OP_LAYER_NORM,
+    OP_LRN,
+    OP_SOFTMAX,
+    OP_LOG_SOFTMAX,
+    OP_FLATTEN,
+    OP_RESHAPE,
+    OP_SQUEEZE,
+    OP_UNSQUEEZE,
+    OP_TRANSPOSE,
+    OP_CONCAT,
+    OP_SPLIT,
+    OP_SLICE,
+    OP_PAD,
+    OP_GATHER,
+    OP_EXPAND,
+    OP_SHAPE,
+    OP_CONSTANT_OF_SHAPE,
+    OP_RANGE,
+    OP_CONSTANT,
+    OP_IDENTITY,
+    OP_DROPOUT,
+    OP_CAST,
+    OP_QUANTIZE,
+    OP_DEQUANTIZE,
+    OP_COUNT,
 };
 
 struct op {

@@ -86,7 +86,7 @@ enum err_code steps_fuse(struct steps *s, struct err *e) MUST_USE;
 
 /* One node as a step, its kind and numbers; in and out are set already. Falls back to
  * STEP_PLAIN. */
-enum err_code steps_lower(struct steps *s, const struct op_call *c, struct step *ret, struct err *e)
+enum err_code steps_lower(struct steps *s, const struct op_call *c, struct step *p, struct err *e)
     MUST_USE;
 
 #endif

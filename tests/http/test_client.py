@@ -67,6 +67,10 @@ class Client(Case):
         self.assertIn("gate", run.stderr)
         run = self.kennel("promote", "main", "2", status=REJECTED)
         self.assertIn("gate_refused", run.stderr)
+        gate = self.refused(self.daemon.post(f"{V1}/models/main/promote", {"version": 2}), 409, "gate_refused").json["gate"]
+        self.assertEqual((gate["passed"], gate["champion"], gate["accuracy"]), (False, 1, gate["champion_accuracy"]))
+        for reason in gate["reasons"]:
+            self.assertIn(reason, run.stderr)
         self.kennel("promote", "main", "2", "--force", status=USAGE)
         self.assertEqual(self.kennel("promote", "main", "2", "--force", "--reason", "drill").stdout,
                          "main: version 2 is production, before it 1\n")

@@ -230,13 +230,18 @@ class Bodies(Case):
 
     def test_uploads_do_not_starve_the_others(self):
         self.daemon.post(f"{V1}/datasets", {"name": "starve"}, 201)
-        open_ones = []
-        head = b"POST /api/v1/datasets/starve/import HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n"
-        for _ in range(2):  # half of the four task threads
+        head = (b"POST /api/v1/datasets/starve/import HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                b"Content-Length: 900000\r\n\r\n")
+
+        def begin():
             sock = self.daemon.socket()
-            sock.sendall(head + tar({"red/a.png": b"x"})[:600])
-            open_ones.append(sock)
-        until(lambda: self.daemon.post(f"{V1}/datasets/starve/import", b"x").status == 503)
+            sock.sendall(head)
+            if sock.recv(1000).startswith(b"HTTP/1.1 100 "):
+                return sock
+            sock.close()
+            return None
+
+        open_ones = [until(begin) for _ in range(2)]  # half of the four task threads
         reply = self.refused(self.daemon.post(f"{V1}/datasets/starve/import", b"x"), 503, "busy")
         self.assertTrue(reply.header("Retry-After"))
         for _ in range(20):
@@ -246,12 +251,26 @@ class Bodies(Case):
         until(lambda: self.daemon.post(f"{V1}/datasets/starve/import", b"x").status != 503)
 
     def test_expect_continue_learns_before_it_sends(self):
-        with self.daemon.socket() as sock:
-            sock.sendall(b"POST /api/v1/datasets/nobody/import HTTP/1.1\r\nHost: x\r\n"
-                         b"Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
-            reply = read_all(sock)
-            self.assertTrue(reply.startswith(b"HTTP/1.1 404"), reply)
-            self.assertIn(b"dataset_unknown", reply)
+        def ask():
+            with self.daemon.socket() as sock:
+                sock.sendall(b"POST /api/v1/datasets/nobody/import HTTP/1.1\r\nHost: x\r\n"
+                             b"Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
+                return read_all(sock)
+
+        until(lambda: b"503" not in ask())  # uploads of other tests, whose clients went away
+        reply = ask()
+        self.assertTrue(reply.startswith(b"HTTP/1.1 404"), reply)
+        self.assertIn(b"dataset_unknown", reply)
+
+    def test_refusals_come_before_the_body(self):
+        head = b"POST %s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n"
+        expect = b"Expect: 100-continue\r\n"
+        for path, extra, size, code in ((b"/nope", expect, 1000, b"route_unknown"),
+                                        (b"/api/v1/datasets", expect, JSON_MAX + 1, b"body_too_large"),
+                                        (b"/api/v1/datasets", b"", 10 ** 12, b"body_too_large")):
+            with self.daemon.socket() as sock:
+                sock.sendall(head % (path, extra, size))
+                self.assertIn(code, read_all(sock))
 
     def test_expect_continue_goes_on(self):
         self.daemon.post(f"{V1}/datasets", {"name": "expect"}, 201)
@@ -280,6 +299,25 @@ class Bodies(Case):
     def test_curls_default_type_is_taken(self):
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         self.daemon.post(f"{V1}/datasets", '{"name": "form"}', 201, form)
+
+
+class Places(Case):
+    options = ("--task-threads", "4")
+
+    def test_uploads_one_after_the_other_find_a_place(self):
+        """A client that has its reply may send the next upload at once."""
+        self.daemon.post(f"{V1}/datasets", {"name": "serial"}, 201)
+        archive = tar({"red/a.png": png(40, 40, (200, 50, 50))})
+        threads = [threading.Thread(target=lambda: [self.daemon.post(f"{V1}/datasets/serial/import", archive, 200)
+                                                    for _ in range(50)]) for _ in range(2)]
+        failed = []
+        hook, threading.excepthook = threading.excepthook, failed.append
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        threading.excepthook = hook
+        self.assertEqual(failed, [])
 
 
 class Memory(Case):

@@ -136,6 +136,31 @@ static void test_sweep_of_blobs(void **context)
     assert_int_equal(fixture_blobs(f), 5);
 }
 
+/* A refused upload's blobs go without a restart, but not while another may be about to name them.
+ */
+static void test_sweep_between_puts(void **context)
+{
+    struct fixture *f = *context;
+    struct err e = { 0 };
+    struct blobs *b = state_blobs(f->state);
+    state_put_begin(f->state);
+    state_put_begin(f->state);
+    struct digest left = put_blob(f, "left by a refusal"), picture = put_blob(f, "picture");
+    state_put_end(f->state, false);
+    assert_true(blobs_has(b, &left));
+    assert_true(blobs_has(b, &picture));
+    {
+        CLEANUP(db_end_p) struct db_tx *t = NULL;
+        assert_ok(db_write(state_db(f->state), &t, &e));
+        assert_ok(
+            db_exec(t, &e, "INSERT INTO picture VALUES (?, 1, 'jpeg', 1, 1)", DB_DIGEST(&picture)));
+        assert_ok(db_commit(&t, &e));
+    }
+    state_put_end(f->state, true);
+    assert_false(blobs_has(b, &left));
+    assert_true(blobs_has(b, &picture));
+}
+
 static void make_file(struct fixture *f, const char *folder, const char *name)
 {
     struct err e = { 0 };
@@ -206,6 +231,7 @@ int main(void)
         T(test_a_second_owner_is_refused),
         T(test_lock_of_a_killed_owner_is_free),
         T(test_sweep_of_blobs),
+        T(test_sweep_between_puts),
         T(test_sweep_of_jobs_and_staging),
         T(test_folder_that_cannot_be),
         T(test_limits),
