@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 install_packages $build_packages $test_packages
 
 stages=${*:-style release asan tsan}
+rm -f build/*.log
 log=build/test-summary
 mkdir -p build
 : >"$log"
