@@ -109,10 +109,10 @@ void ending_death(const struct ending *x, const struct job *j, const char *how, 
 {
     char message[sizeof(((struct err *)0)->message)];
     snprintf(message, sizeof message,
-             "the worker died in attempt %" PRId64 " (at most %d are made): %s", j->attempt,
-             JOB_ATTEMPTS_MAX, how);
-    const struct job_end again = { .state = JOB_QUEUED, .message = message };
-    if (j->attempt >= JOB_ATTEMPTS_MAX)
+             "the worker died in attempt %" PRId64 " (death %" PRId64 " of at most %d): %s",
+             j->attempt, j->deaths + 1, JOB_DEATHS_MAX, how);
+    const struct job_end again = { .state = JOB_QUEUED, .died = true, .message = message };
+    if (j->deaths + 1 >= JOB_DEATHS_MAX)
         fail(x, j, ERR_WORKER_DIED, message, folder);
     else
         end_row(x, j, &again, folder);

@@ -21,8 +21,8 @@ struct ending {
 void ending_store(const struct ending *x, const struct job *j, const char *folder);
 void ending_fail(const struct ending *x, const struct job *j, enum err_code code,
                  const char *message, const char *folder);
-/* The worker died, or could not be started; how is a clause. Queued again until its attempts are
- * used up. */
+/* The worker died, or could not be started; how is a clause. Queued again, but for the third death.
+ */
 void ending_death(const struct ending *x, const struct job *j, const char *how, const char *folder);
 /* The daemon stops: queued again, the attempt does not count. */
 void ending_stop(const struct ending *x, const struct job *j, const char *folder);

@@ -16,8 +16,9 @@ enum { APPLICATION_ID = 0x4b454e4c };
     extern const char
 
 MIGRATION("0001") migration_0001[];
+MIGRATION("0002") migration_0002[];
 
-static const char *const migrations[] = { migration_0001 };
+static const char *const migrations[] = { migration_0001, migration_0002 };
 
 int migrate_latest(void)
 {

@@ -130,16 +130,16 @@ enum err_code queue_read(struct state *s, int threads, struct job *job, struct e
 static enum err_code find_next(struct db_tx *t, struct job *ret, bool *ret_found, struct err *e)
 {
     CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
-    enum err_code r =
-        db_get(t, &row, e,
-               "SELECT j.id, j.attempt FROM job j WHERE j.state = 'queued' AND j.ended_ms IS NULL "
-               "AND NOT EXISTS (SELECT 1 FROM job o WHERE o.state = 'running' AND "
-               "o.ended_ms IS NULL AND o.model = j.model) ORDER BY j.id LIMIT 1");
+    enum err_code r = db_get(t, &row, e,
+                             "SELECT j.id, j.attempt, j.deaths FROM job j WHERE j.state = 'queued' "
+                             "AND j.ended_ms IS NULL "
+                             "AND NOT EXISTS (SELECT 1 FROM job o WHERE o.state = 'running' AND "
+                             "o.ended_ms IS NULL AND o.model = j.model) ORDER BY j.id LIMIT 1");
     if (r)
         return r;
     *ret_found = row != NULL;
     if (row) {
-        *ret = (struct job){ .attempt = db_int(row, 1) + 1 };
+        *ret = (struct job){ .attempt = db_int(row, 1) + 1, .deaths = db_int(row, 2) };
         snprintf(ret->id, sizeof ret->id, "%s", db_text(row, 0));
     }
     return ERR_OK;
@@ -200,13 +200,14 @@ enum err_code queue_running(struct state *s, struct job **ret, size_t *ret_count
 
 /* --- moves ---------------------------------------------------------------------------------- */
 
-static enum err_code requeue(struct db_tx *t, const char *id, int64_t attempt, bool uncounted,
-                             struct err *e)
+static enum err_code requeue(struct db_tx *t, const char *id, int64_t attempt,
+                             const struct job_end *end, struct err *e)
 {
     return db_exec(t, e,
-                   "UPDATE job SET state = 'queued', attempt = attempt - ?, champion = NULL, "
-                   "progress = NULL WHERE id = ? AND state = 'running' AND attempt = ?",
-                   DB_INT(uncounted), DB_TEXT(id), DB_INT(attempt));
+                   "UPDATE job SET state = 'queued', attempt = attempt - ?, deaths = deaths + ?, "
+                   "champion = NULL, progress = NULL "
+                   "WHERE id = ? AND state = 'running' AND attempt = ?",
+                   DB_INT(end->uncounted), DB_INT(end->died), DB_TEXT(id), DB_INT(attempt));
 }
 
 static enum err_code fail(struct db_tx *t, const char *id, int64_t attempt,
@@ -227,7 +228,7 @@ enum err_code queue_end(struct state *s, const char *id, int64_t attempt, const 
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     enum err_code r = db_write(state_db(s), &t, e);
     if (!r)
-        r = end->state == JOB_QUEUED ? requeue(t, id, attempt, end->uncounted, e)
+        r = end->state == JOB_QUEUED ? requeue(t, id, attempt, end, e)
                                      : fail(t, id, attempt, end, e);
     if (r)
         return r;

@@ -21,17 +21,19 @@ enum job_state {
     JOB_STATES
 };
 
-enum { JOB_ID_MAX = 64, JOB_ATTEMPTS_MAX = 3 };
+enum { JOB_ID_MAX = 64, JOB_DEATHS_MAX = 3 };
 
 const char *job_state_text(enum job_state s);
 bool job_state_parse(const char *text, enum job_state *ret);
 bool job_state_is_final(enum job_state s);
 bool job_move_is_legal(enum job_state from, enum job_state to);
 
-/* A job as the one who runs it needs it. A claim fills id and attempt, queue_read() the rest. */
+/* A job as the one who runs it needs it. A claim fills id, attempt and deaths, queue_read() the
+ * rest. */
 struct job {
     char id[JOB_ID_MAX + 1];
     int64_t attempt;
+    int64_t deaths; /* of its workers, in earlier attempts */
     int64_t model;
     int64_t champion;         /* version in production when it started; 0: none */
     json_t *gate;             /* owned */
@@ -55,6 +57,7 @@ enum err_code queue_read(struct state *s, int threads, struct job *job, struct e
 struct job_end {
     enum job_state state;       /* JOB_QUEUED (again), JOB_FAILED */
     bool uncounted;             /* queued again: this attempt was not the job's fault */
+    bool died;                  /* queued again: its worker died by itself */
     const char *code, *message; /* of a failure */
 };
 enum err_code queue_end(struct state *s, const char *id, int64_t attempt, const struct job_end *end,

@@ -70,12 +70,34 @@ static void test_result_of_a_stopped_attempt_is_not_kept(void **context)
     assert_false(outcome_is_complete(folder));
 }
 
+/* Two restarts are no deaths of its worker: the first of those is not the last. */
+static void test_restarts_do_not_use_up_deaths(void **context)
+{
+    struct fixture *f = *context;
+    struct err e = { 0 };
+    char folder[200];
+    add_running_job(f);
+    snprintf(folder, sizeof folder, "%s/jobs/j", f->dir);
+    fixture_script(f, "UPDATE job SET state = 'queued', attempt = 2 WHERE id = 'j'");
+    const struct ending x = { .state = f->state, .wait = never_again };
+    for (int death = 1; death <= JOB_DEATHS_MAX; death++) {
+        struct job j = { 0 };
+        bool found = false;
+        assert_ok(queue_claim(f->state, &j, &found, &e));
+        assert_true(found);
+        ending_death(&x, &j, "it was killed", folder);
+        assert_int_equal(fixture_number(f, "SELECT state = 'failed' FROM job WHERE id = 'j'"),
+                         death == JOB_DEATHS_MAX);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         T(test_stale_result_is_not_kept),
         T(test_result_of_a_stopped_attempt_is_not_kept),
+        T(test_restarts_do_not_use_up_deaths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
