@@ -11,6 +11,7 @@ enum { GRACE_US = 60 * 1000 * 1000, RATE_MIN = 1024 /* bytes a second */ };
 
 struct body_stream {
     void (*wake)(void *context);
+    bool (*gone)(void *context);
     void *context;
     size_t cap;
     pthread_mutex_t mu;
@@ -26,14 +27,16 @@ struct body_stream {
     uint8_t ring[];
 };
 
-enum err_code body_stream_new(size_t capacity, void (*wake)(void *context), void *context,
-                              struct body_stream **ret, struct err *e)
+enum err_code body_stream_new(size_t capacity, void (*wake)(void *context),
+                              bool (*gone)(void *context), void *context, struct body_stream **ret,
+                              struct err *e)
 {
     struct body_stream *s = calloc(1, sizeof *s + capacity);
     if (!s)
         return err_set(e, ERR_NOMEM, "no memory for an upload");
     s->cap = capacity;
     s->wake = wake;
+    s->gone = gone;
     s->context = context;
     pthread_mutex_init(&s->mu, NULL);
     pthread_condattr_t attr;
@@ -105,16 +108,31 @@ static bool sender_too_slow(const struct body_stream *s)
     return s->waited_us > GRACE_US + (int64_t)(s->total / RATE_MIN) * 1000000;
 }
 
+static bool is_waiting(const struct body_stream *s)
+{
+    return !s->used && !s->ended && !s->aborted;
+}
+
 /* With the lock held: until there are bytes or there will be none. */
 static void wait_filled(struct body_stream *s)
 {
-    while (!s->used && !s->ended && !s->aborted && !sender_too_slow(s)) {
+    while (is_waiting(s) && !sender_too_slow(s)) {
         int64_t before = clock_monotonic_us();
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += 1;
-        pthread_cond_timedwait(&s->filled, &s->mu, &until);
+        int timed_out = pthread_cond_timedwait(&s->filled, &s->mu, &until);
         s->waited_us += clock_monotonic_us() - before;
+        if (!timed_out || !is_waiting(s))
+            continue;
+        pthread_mutex_unlock(&s->mu);
+        bool gone = s->gone(s->context);
+        pthread_mutex_lock(&s->mu);
+        if (gone && is_waiting(s)) {
+            s->aborted = true;
+            err_set(&s->reason, ERR_BODY_INCOMPLETE,
+                    "the client went away before the end of the body");
+        }
     }
 }
 

@@ -15,8 +15,12 @@
 
 struct body_stream;
 
-enum err_code body_stream_new(size_t capacity, void (*wake)(void *context), void *context,
-                              struct body_stream **ret, struct err *e) MUST_USE;
+/* gone: the sender has hung up and nothing of what it sent is left to be read. Asked about once a
+ * second while the reader waits, on its thread, without the lock: the HTTP library may not notice
+ * a hang-up that came together with bytes before its own time-out. */
+enum err_code body_stream_new(size_t capacity, void (*wake)(void *context),
+                              bool (*gone)(void *context), void *context, struct body_stream **ret,
+                              struct err *e) MUST_USE;
 void body_stream_free(struct body_stream *s);
 
 /* Takes as many bytes as fit and returns how many; all of them (thrown away) once the reader has

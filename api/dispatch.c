@@ -4,8 +4,10 @@
 #include "api/request.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 static uint64_t body_limit(const struct server *s, enum route_body body)
 {
@@ -196,6 +198,23 @@ static void wake(void *context)
     pthread_mutex_unlock(&r->mu);
 }
 
+/* Under the lock, because the descriptor is closed once the connection has gone. */
+static bool sender_gone(void *context)
+{
+    struct request *r = context;
+    bool gone = false;
+    pthread_mutex_lock(&r->mu);
+    if (r->connection && !r->suspended) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        struct pollfd hangup = { .fd = info->connect_fd, .events = POLLRDHUP };
+        int unread = 0;
+        gone = poll(&hangup, 1, 0) > 0 && ioctl(hangup.fd, FIONREAD, &unread) == 0 && !unread;
+    }
+    pthread_mutex_unlock(&r->mu);
+    return gone;
+}
+
 static enum MHD_Result after_stream_start(struct request *r)
 {
     pthread_mutex_lock(&r->mu);
@@ -217,7 +236,7 @@ static enum MHD_Result after_stream_start(struct request *r)
 static enum MHD_Result begin_stream(struct request *r)
 {
     r->streams = true;
-    if (body_stream_new(CORE_RING, wake, r, &r->stream, &r->refusal)) {
+    if (body_stream_new(CORE_RING, wake, sender_gone, r, &r->stream, &r->refusal)) {
         r->streams = false;
         return refuse(r);
     }

@@ -46,7 +46,7 @@ static enum err_code parse(const json_t *gate, struct rule *ret, struct err *e)
 
 enum err_code gate_check(const json_t *gate, json_t **ret, struct err *e)
 {
-    struct rule rule;
+    struct rule rule = { 0 };
     enum err_code r = parse(gate, &rule, e);
     if (r)
         return r;
@@ -166,7 +166,7 @@ static json_t *number_or_null(bool present, double value)
 enum err_code gate_decide(const json_t *gate, const json_t *report, int64_t champion_version,
                           json_t **ret, struct err *e)
 {
-    struct rule rule;
+    struct rule rule = { 0 };
     struct facts f = { 0 };
     enum err_code r = parse(gate, &rule, e);
     if (!r)

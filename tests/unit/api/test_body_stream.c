@@ -21,11 +21,19 @@ static void wake(void *context)
     atomic_fetch_add(&wakes, 1);
 }
 
+static atomic_bool is_gone;
+
+static bool gone(void *context)
+{
+    (void)context;
+    return atomic_load(&is_gone);
+}
+
 static struct body_stream *make(void)
 {
     struct body_stream *s;
     atomic_store(&wakes, 0);
-    assert_int_equal(body_stream_new(RING, wake, NULL, &s, NULL), ERR_OK);
+    assert_int_equal(body_stream_new(RING, wake, gone, NULL, &s, NULL), ERR_OK);
     return s;
 }
 
@@ -86,6 +94,22 @@ static void test_abort(void **state)
     body_stream_free(s);
 }
 
+/* A sender that hung up without a word does not hold its reader until some time-out. */
+static void test_gone_sender(void **state)
+{
+    (void)state;
+    struct body_stream *s = make();
+    uint8_t bytes[10];
+    struct err e;
+    atomic_store(&is_gone, true);
+    assert_int_equal(body_stream_write(s, "abc", 3), 3);
+    assert_int_equal(body_stream_read(s, bytes, sizeof bytes, &e), 3); /* what came still counts */
+    assert_int_equal(body_stream_read(s, bytes, sizeof bytes, &e), -1);
+    assert_int_equal(e.code, ERR_BODY_INCOMPLETE);
+    atomic_store(&is_gone, false);
+    body_stream_free(s);
+}
+
 static void test_closed_reader_swallows(void **state)
 {
     (void)state;
@@ -139,7 +163,7 @@ static void test_every_byte_in_order(void **state)
     struct pipe p = { 0 };
     pthread_mutex_init(&p.mu, NULL);
     pthread_cond_init(&p.room, NULL);
-    assert_int_equal(body_stream_new(RING, pipe_wake, &p, &p.s, NULL), ERR_OK);
+    assert_int_equal(body_stream_new(RING, pipe_wake, gone, &p, &p.s, NULL), ERR_OK);
     pthread_t sender;
     assert_int_equal(pthread_create(&sender, NULL, send_all, &p), 0);
     uint8_t bytes[29];
@@ -163,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_full_ring_takes_no_more),
         cmocka_unit_test(test_end),
         cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_gone_sender),
         cmocka_unit_test(test_closed_reader_swallows),
         cmocka_unit_test(test_every_byte_in_order),
     };
