@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent / "http"))
 os.environ.setdefault("KENNELD", str(ROOT / "build/release/daemon/kenneld"))
-from kennel_test import Daemon  # noqa: E402
+from kennel_test import V1, Daemon  # noqa: E402
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--shared", default=os.environ.get("KENNEL_SHARED", ROOT.parent / "shared"))
@@ -62,42 +62,44 @@ def timed(f):
     return time.monotonic() - start, result
 
 
-def retrain(d, seed=1):
-    job = d.json("POST", "/api/v1/models/m/retrain", {"seed": seed}, expect=202)
-    while job["state"] in ("queued", "running"):
-        job = d.json("GET", f"/api/v1/jobs/{job['id']}?wait=30")
+def retrain(d):
+    job = d.wait_job(d.post(f"{V1}/models/m/retrain", {"seed": 1}, 202).json["id"])
     if job["state"] not in ("succeeded", "rejected"):
         sys.exit(f"job {job['state']}: {job['error']}")
     return job
 
 
-def round_of():
+def measure(d):
     row = {}
-    with tempfile.TemporaryDirectory() as state, Daemon(state=state) as d:
-        d.json("POST", "/api/v1/backbones?name=b", backbone.read_bytes(), expect=201)
-        d.json("POST", "/api/v1/datasets", {"name": "d"}, expect=201)
-        d.json("POST", "/api/v1/models", {"name": "m", "dataset": "d", "backbone": "b"}, expect=201)
+    d.post(f"{V1}/backbones?name=b", backbone.read_bytes(), 201)
+    d.post(f"{V1}/datasets", {"name": "d"}, 201)
+    d.post(f"{V1}/models", {"name": "m", "dataset": "d", "backbone": "b"}, 201)
 
-        def add(body):
-            return d.json("POST", "/api/v1/datasets/d/import", body)
+    def add(body):
+        return d.post(f"{V1}/datasets/d/import", body, 200)
 
-        row["import"], _ = timed(lambda: add(base_tar))
-        row["first retrain"], job = timed(lambda: retrain(d))
-        row["forward passes"] = [job["forward_passes"]]
+    def serve():
+        d.post(f"{V1}/models/m/promote", {"version": 1}, 200)
+        return d.post("/score", {"data": base64.b64encode(sample).decode()}, 200)
 
-        def serve():
-            d.json("POST", "/api/v1/models/m/promote", {"version": 1})
-            return d.json("POST", "/score", {"data": base64.b64encode(sample).decode()})
-
-        row["promote and score"], _ = timed(serve)
-        row["accuracy"] = d.json("GET", "/api/v1/models/m/versions/1")["metrics"]["accuracy"]
-        row["unchanged retrain"], job = timed(lambda: retrain(d))
-        row["forward passes"].append(job["forward_passes"])
-        row["+1 % import"], _ = timed(lambda: add(more_tar))
-        row["+1 % retrain"], job = timed(lambda: retrain(d))
-        row["forward passes"].append(job["forward_passes"])
+    row["import"], _ = timed(lambda: add(base_tar))
+    row["first retrain"], first = timed(lambda: retrain(d))
+    row["promote and score"], _ = timed(serve)
+    row["unchanged retrain"], unchanged = timed(lambda: retrain(d))
+    row["+1 % import"], _ = timed(lambda: add(more_tar))
+    row["+1 % retrain"], more = timed(lambda: retrain(d))
     row["import to served"] = row["import"] + row["first retrain"] + row["promote and score"]
+    row["accuracy"] = d.get(f"{V1}/models/m/versions/1")["metrics"]["accuracy"]
+    row["forward passes"] = [job["forward_passes"] for job in (first, unchanged, more)]
     return row
+
+
+def round_of():
+    d = Daemon()
+    try:
+        return measure(d)
+    finally:
+        d.stop()
 
 
 base_tar, more_tar, pictures, added = split_archive(
