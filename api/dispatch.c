@@ -173,7 +173,7 @@ static enum err_code start(struct request *r, struct err *e)
  */
 static bool may_answer_early(const struct request *r)
 {
-    bool endless = r->declared != UINT64_MAX && r->declared > CORE_DRAIN_MAX;
+    bool endless = r->endless || (r->declared != UINT64_MAX && r->declared > CORE_DRAIN_MAX);
     return r->has_body && (r->expects_continue || endless);
 }
 
@@ -366,17 +366,40 @@ static enum MHD_Result end_body(struct request *r)
     return settle(r);
 }
 
+/* Stands for a request until there is one: libmicrohttpd shows the path as it was sent only once,
+ * before the headers. */
+static char slash_encoded;
+
+void *dispatch_uri(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+    (void)cls, (void)connection;
+    const char *end = uri + strcspn(uri, "?");
+    for (const char *c = uri; (c = strchr(c, '%')) && c < end; c++)
+        if (strncasecmp(c, "%2f", 3) == 0)
+            return &slash_encoded;
+    return NULL;
+}
+
+/* No name has a slash, so an encoded one can only be meant to get past somebody's rule. */
+static void refuse_slash(struct request *r)
+{
+    r->refused = true;
+    err_set(&r->refusal, ERR_ROUTE_UNKNOWN, "no such path: it has an encoded slash");
+}
+
 enum MHD_Result dispatch_request(void *cls, struct MHD_Connection *connection, const char *url,
                                  const char *method, const char *version, const char *data,
                                  size_t *size, void **request)
 {
     (void)version;
     struct request *r = *request;
-    if (!r) {
-        r = request_new(cls, connection);
+    if (!r || *request == &slash_encoded) {
+        bool slash = r != NULL;
+        *request = r = request_new(cls, connection);
         if (!r)
             return MHD_NO;
-        *request = r;
+        if (slash)
+            refuse_slash(r);
         return begin(r, method, url);
     }
     switch (r->stage) {
@@ -397,10 +420,10 @@ void dispatch_completed(void *cls, struct MHD_Connection *connection, void **req
                         enum MHD_RequestTerminationCode code)
 {
     (void)cls, (void)connection, (void)code;
-    struct request *r = *request;
+    struct request *r = *request == &slash_encoded ? NULL : *request;
+    *request = NULL;
     if (!r)
         return;
-    *request = NULL;
     pthread_mutex_lock(&r->mu);
     r->connection = NULL;
     r->suspended = false;

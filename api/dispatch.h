@@ -15,7 +15,10 @@
 
 #include <microhttpd.h>
 
-/* cls of all three: struct server. */
+/* cls of all: struct server. */
+
+/* What *request begins with: a path's "%2F" is not to be taken for a "/" once it is unescaped. */
+void *dispatch_uri(void *cls, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result dispatch_request(void *cls, struct MHD_Connection *connection, const char *url,
                                  const char *method, const char *version, const char *data,
                                  size_t *size, void **request);

@@ -26,6 +26,14 @@ static void plain_type(char *type)
         *c = (char)tolower((unsigned char)*c);
 }
 
+/* A coding that is not known has no end but the connection's: nobody waits for that. */
+static void refuse_coding(struct request *r, const char *coding)
+{
+    r->endless = r->refused = true;
+    err_set(&r->refusal, ERR_MEDIA_TYPE, "transfer coding \"%.80s\" is not taken; send chunked",
+            coding);
+}
+
 static void read_length(struct request *r)
 {
     const char *length =
@@ -34,6 +42,8 @@ static void read_length(struct request *r)
         MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Transfer-Encoding");
     r->declared = coding ? UINT64_MAX : length ? strtoull(length, NULL, 10) : 0;
     r->has_body = r->declared > 0;
+    if (coding && strcasecmp(coding, "chunked") != 0)
+        refuse_coding(r, coding);
     char expect[REQUEST_TEXT] = "";
     copy_header(r->connection, "Expect", expect, sizeof expect);
     r->expects_continue = strcasecmp(expect, "100-continue") == 0;

@@ -42,13 +42,12 @@ struct request {
     struct reply reply;
     const char *problem_name; /* an extra member of a problem that the handler is about to return */
     json_t *problem_extra;    /* owned */
-    int top;                  /* of a score request */
     bool deferred;
 
     /* the dispatcher's */
     char method[16];
     enum request_stage stage;
-    bool has_body, expects_continue, streams, refused, counted_answer;
+    bool has_body, expects_continue, endless, streams, refused, counted_answer;
     struct err refusal;
     uint64_t declared; /* Content-Length; UINT64_MAX when chunked */
     uint64_t limit;    /* bytes of body */

@@ -2,6 +2,7 @@
 #include "api/request.h"
 #include "api/routes.h"
 #include "daemon/models.h"
+#include "daemon/serve.h"
 #include "data/base/cleanup.h"
 #include "data/base/json.h"
 
@@ -60,6 +61,21 @@ static enum err_code show(struct request *r, struct err *e)
     return code ? code : reply_json_take(&r->reply, 200, one, e);
 }
 
+/* Answers' labels are made when a version is loaded: what is in production is loaded anew. */
+static enum err_code reload(struct request *r, const json_t *model, struct err *e)
+{
+    const json_t *production = json_object_get(model, "production");
+    struct serve *serve = r->server->parts.serve;
+    struct serve_ref *next;
+    if (!json_is_integer(production))
+        return ERR_OK;
+    enum err_code code =
+        serve_load(serve, request_param(r, "m"), json_integer_value(production), &next, e);
+    if (!code)
+        serve_swap(serve, next);
+    return code;
+}
+
 static enum err_code patch(struct request *r, struct err *e)
 {
     CLEANUP(json_decref_p) json_t *change = NULL;
@@ -69,8 +85,21 @@ static enum err_code patch(struct request *r, struct err *e)
         return code;
     if (!json_is_object(change))
         return err_set(e, ERR_JSON_TYPE, "the request must be a JSON object");
+    bool relabel = json_object_get(change, "strip_label_prefix") != NULL;
+    struct serve *serve = r->server->parts.serve;
+    if (relabel)
+        serve_moves_lock(serve);
     code = models_patch(state_of(r), request_param(r, "m"), change, r->who, &one, e);
-    return code ? code : reply_json_take(&r->reply, 200, one, e);
+    bool changed = !code;
+    if (changed && relabel)
+        code = reload(r, one, e);
+    if (relabel)
+        serve_moves_unlock(serve);
+    if (!code)
+        return reply_json_take(&r->reply, 200, one, e);
+    if (changed)
+        json_decref(one);
+    return code;
 }
 
 static enum err_code versions(struct request *r, struct err *e)

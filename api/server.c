@@ -106,6 +106,7 @@ static enum err_code start_daemon(struct server *s, struct err *e)
         { MHD_OPTION_CONNECTION_TIMEOUT, o->idle_seconds, NULL },
         { MHD_OPTION_CONNECTION_MEMORY_LIMIT, CORE_CONNECTION_MEMORY, NULL },
         { MHD_OPTION_CONNECTION_MEMORY_INCREMENT, CORE_CONNECTION_MEMORY / 4, NULL },
+        { MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)dispatch_uri, s },
         { MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)dispatch_completed, s },
         { MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)dispatch_unescape, s },
         { threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads, NULL },

@@ -17,6 +17,10 @@ state=build/quickstart
 port=5001
 while [ $# -gt 0 ]; do
     case $1 in
+    --data | --backbone | --picture | --state | --port)
+        [ $# -gt 1 ] || { echo "quickstart: $1 lacks its value (see --help)" >&2; exit 2; } ;;
+    esac
+    case $1 in
     --data) data=$2 ;;
     --backbone) backbone=$2 ;;
     --picture) picture=$2 ;;
@@ -25,7 +29,7 @@ while [ $# -gt 0 ]; do
     -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "quickstart: unknown argument $1 (see --help)" >&2; exit 2 ;;
     esac
-    shift 2 || { echo "quickstart: an argument lacks its value" >&2; exit 2; }
+    shift 2
 done
 for file in "$data" "$backbone" ${picture:+"$picture"}; do
     [ -r "$file" ] && continue
@@ -47,10 +51,13 @@ export PATH="$PWD/build/release/api:$PATH" KENNEL_URL="http://127.0.0.1:$port"
 
 say "2. the daemon"
 mkdir -p "$state"
-if [ -s "$state/pid" ] && kill "$(cat "$state/pid")" 2>/dev/null; then
-    tail --pid="$(cat "$state/pid")" -f /dev/null
+# The number may be another process's by now, after a restart of the machine.
+old=$(cat "$state/pid" 2>/dev/null || true)
+if [ -n "$old" ] && [ "$(cat "/proc/$old/comm" 2>/dev/null)" = kenneld ] && kill "$old"; then
+    tail --pid="$old" -f /dev/null
 fi
-"$kenneld" --state "$state" --listen "127.0.0.1:$port" 2>>"$state/log" &
+# Nothing of ours stays open in it: a pipe behind this script ends with the script.
+"$kenneld" --state "$state" --listen "127.0.0.1:$port" </dev/null >>"$state/log" 2>&1 &
 pid=$!
 echo $pid >"$state/pid"
 until curl -sf "$KENNEL_URL" >/dev/null; do
@@ -83,9 +90,11 @@ esac
 
 say "6. score a picture"
 if [ -z "$picture" ]; then
-    # The workshop's own picture where the archive has it, else the first of the validation split.
-    members=$(tar tf "$data" | grep -E '^(\./)?val/.*\.jpe?g$')
-    member=$(echo "$members" | grep -m 1 n02091032_2687 || echo "$members" | head -n 1)
+    # The workshop's own picture where the archive has it, else the first that was held out by its
+    # folder, else the first.
+    members=$(tar tf "$data" | grep -iE '\.(jpe?g|png)$')
+    member=$(echo "$members" | grep -m 1 n02091032_2687 || echo "$members" | grep -m 1 -E '^(\./)?val/' ||
+        echo "$members" | head -n 1)
     picture=$state/picture.jpg
     tar xOf "$data" "$member" >"$picture"
     echo "($member)"

@@ -9,6 +9,9 @@
 
 enum { URL_MAX = 4096, REPLY_MAX = 1 << 30, CONNECT_SECONDS = 10 };
 
+/* A reply below this is there at once; a line about it would only be in the way. */
+enum { SHOWN_REPLY = 1 << 20 };
+
 struct http {
     CURL *curl;
     const char *url;
@@ -96,9 +99,9 @@ static int on_progress(void *context, curl_off_t down_total, curl_off_t down, cu
 {
     const struct http_body *body = context;
     (void)up_total;
-    if (down_total > 0)
+    if (down_total >= SHOWN_REPLY)
         progress_bytes(body->progress, "receiving", down, down_total);
-    else if (up > 0 && down == 0)
+    else if (up > 0 && down_total == 0 && down == 0)
         progress_bytes(body->progress, "sending", up, body->expected);
     return 0;
 }

@@ -2,9 +2,11 @@
 import base64
 import io
 import os
+import struct
 import tarfile
 import unittest
 import zipfile
+import zlib
 
 from kennel_test import (V1, Case, Daemon, color_files, make_model, png, png_file, tar, tiny_backbone)
 
@@ -55,7 +57,13 @@ class BadInput(Case):
         get = cls.daemon.get
         return [get(f"{V1}/{noun}") for noun in ("datasets", "backbones", "models", "jobs")] + [
             get(f"{V1}/datasets/{d}/versions") for d in ("colors", "victim")] + [
-            get(f"{V1}/models/colors/promotions")]
+            get(f"{V1}/models/colors/promotions"), cls.files()]
+
+    @classmethod
+    def files(cls):
+        """Blobs, and what is on its way to be one."""
+        return sorted(os.path.join(folder, name) for noun in ("blobs", "staging")
+                      for folder, _, names in os.walk(os.path.join(cls.daemon.state, noun)) for name in names)
 
     def tearDown(self):
         self.assertTrue(self.daemon.healthy())
@@ -162,6 +170,14 @@ class BadInput(Case):
         """A small file that claims 30,000 x 30,000 pixels is refused by its header."""
         bomb = png_file(30000, 30000, 8, 2, b"\0" * 1000)
         self.refused(self.daemon.post(f"{V1}/models/colors/score", bomb), 422, "picture_pixels")
+
+    def test_bomb_like_metadata(self):
+        """A text of 64 MB in a chunk of 64 KB, between the header and the pixels."""
+        data = b"zTXt" + b"Comment\0\0" + zlib.compress(bytes(64 << 20), 9)
+        chunk = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+        bomb = PICTURE[:33] + chunk + PICTURE[33:]
+        self.refused(self.daemon.post(f"{V1}/models/colors/score", bomb), 422, "picture_bomb")
+        self.refused(self.daemon.request("PUT", f"{V1}/datasets/victim/images?label=red", bomb), 422, "picture_bomb")
 
     def test_picture_over_the_byte_limit(self):
         path = f"{V1}/models/colors/score"
@@ -280,9 +296,14 @@ class BadInput(Case):
     def test_bad_backbones(self):
         whole = tiny_backbone()
         for body, code in ((b"hello", "onnx_syntax"), (b"\x08", "onnx_syntax"), (whole[:len(whole) // 2], "onnx_syntax"),
-                           (whole.replace(b"Relu", b"Relx"), "onnx_operator")):
+                           (whole.replace(b"Relu", b"Relx"), "onnx_operator"),
+                           # An input of 5 channels; a tensor that no node makes.
+                           (whole.replace(b"\x0a\x02\x08\x03", b"\x0a\x02\x08\x05", 1), "onnx_input"),
+                           (whole.replace(b"\x0a\x02r1", b"\x0a\x02rx", 1), "onnx_graph")):
             reply = self.daemon.post(f"{V1}/backbones?name=bad", body)
             self.refused(reply, 422, code)
+            if code == "onnx_operator":
+                self.assertIn("Relx", reply.json["detail"])
         self.refused(self.daemon.post(f"{V1}/backbones?name=bad&feature=nowhere", whole), 422, "onnx_feature")
         self.refused(self.daemon.post(f"{V1}/backbones?name=bad&mean=x", whole), 422, "onnx_preprocess")
         self.refused(self.daemon.post(f"{V1}/backbones?name=bad", b"x" * 100001), 413, "body_too_large")

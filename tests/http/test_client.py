@@ -180,6 +180,8 @@ class Client(Case):
         archive = self.path("bar.tar", tar(color_files(40)))
         run = self.kennel("dataset", "import", "bar", archive)
         self.assertNotIn("\r", run.stderr)
+        self.assertNotIn("\033", run.stderr)
+        self.assertNotIn("receiving", run.stderr, "a reply of one line is nothing to wait for")
         import pty
         ours, theirs = pty.openpty()
         env = dict(os.environ, KENNEL_URL=self.daemon.url)

@@ -6,7 +6,7 @@ import json
 import threading
 import unittest
 
-from kennel_test import V1, Case, color_files, make_model, png, tar
+from kennel_test import COLORS, V1, Case, color_files, make_model, png, tar, tiny_backbone
 
 PICTURE = png(40, 36, (198, 62, 52), 77)
 ENCODED = base64.b64encode(PICTURE).decode()
@@ -113,6 +113,26 @@ class Names(Case):
         self.assertLessEqual(seen, set(labels))
         every = self.daemon.post(f"{V1}/models/second/score", PICTURE, 200).json["predictions"]
         self.assertEqual({p["label"] for p in every}, set(labels))
+
+
+class Prefixes(Case):
+    def test_a_change_of_the_labels_form_is_seen_at_once(self):
+        prefixed = {f"n0000000{i}-{label}": color for i, (label, color) in enumerate(COLORS.items())}
+        self.daemon.post(f"{V1}/backbones?name=tiny", tiny_backbone(), 201)
+        self.daemon.post(f"{V1}/datasets", {"name": "wnids"}, 201)
+        self.daemon.post(f"{V1}/datasets/wnids/import", tar(color_files(12, prefixed)), 200)
+        self.daemon.post(f"{V1}/models", {"name": "wnids", "dataset": "wnids", "backbone": "tiny"}, 201)
+        job = self.daemon.wait_job(self.daemon.post(f"{V1}/models/wnids/retrain", {}, 202).json["id"])
+        patch = lambda strip: self.daemon.request("PATCH", f"{V1}/models/wnids",
+                                                  json.dumps({"strip_label_prefix": strip}), expect=200)
+        patch(None)  # nothing is in production yet
+        self.daemon.post(f"{V1}/models/wnids/promote", {"version": job["version"]}, 200)
+        for strip, want in ((None, set(COLORS)), (False, set(prefixed)), (True, set(COLORS)), (None, set(COLORS))):
+            patch(strip)
+            got = self.daemon.post(f"{V1}/models/wnids/score", PICTURE, 200).json["predictions"]
+            self.assertEqual({p["label"] for p in got}, want, strip)
+            inner = json.loads(json.loads(self.daemon.post("/score", {"data": ENCODED}, 200).body))
+            self.assertIn(inner["label"], want)
 
 
 class Several(Case):
