@@ -61,12 +61,13 @@ static enum err_code show(struct request *r, struct err *e)
     return code ? code : reply_json_take(&r->reply, 200, one, e);
 }
 
-/* Answers' labels are made when a version is loaded: what is in production is loaded anew. */
+/* Answers' labels are made when a version is loaded: what is loaded is loaded anew. */
 static enum err_code reload(struct request *r, const json_t *model, struct err *e)
 {
     const json_t *production = json_object_get(model, "production");
     struct serve *serve = r->server->parts.serve;
     struct serve_ref *next;
+    serve_forget(serve, request_param(r, "m"));
     if (!json_is_integer(production))
         return ERR_OK;
     enum err_code code =

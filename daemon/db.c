@@ -415,11 +415,6 @@ int64_t db_changes(const struct db_tx *t)
     return sqlite3_changes64(t->c->handle);
 }
 
-int64_t db_last_id(const struct db_tx *t)
-{
-    return sqlite3_last_insert_rowid(t->c->handle);
-}
-
 enum err_code db_next(struct db_rows *rows, bool *ret_more, struct err *e)
 {
     int code = step(rows->stmt);

@@ -92,8 +92,6 @@ enum err_code db_get_values(struct db_tx *t, struct db_rows **ret, struct err *e
 
 /* Rows that the last db_exec() inserted, updated or deleted: 0 is a lost compare-and-set. */
 int64_t db_changes(const struct db_tx *t);
-/* INTEGER PRIMARY KEY of the last insert. */
-int64_t db_last_id(const struct db_tx *t);
 
 /* *ret_more: false when there are no more rows. */
 enum err_code db_next(struct db_rows *rows, bool *ret_more, struct err *e) MUST_USE;

@@ -5,6 +5,7 @@
 #include "data/base/log.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* A job whose worker takes the daemon down with it, as where one memory limit holds for both, must
  * not do so for ever. */
@@ -60,10 +61,23 @@ static bool end_row(const struct ending *x, const struct job *j, const struct jo
     }
 }
 
+/* What users see of an error names files as they lie in the state folder, not where that is. */
+static void leave_out_folder(char *message, const char *folder)
+{
+    size_t len = strlen(folder);
+    for (char *at = message; (at = strstr(at, folder));) {
+        size_t skip = at[len] == '/' ? len + 1 : len;
+        memmove(at, at + skip, strlen(at + skip) + 1);
+    }
+}
+
 static bool fail(const struct ending *x, const struct job *j, enum err_code code,
                  const char *message, const char *folder)
 {
-    const struct job_end end = { .state = JOB_FAILED, .code = err_slug(code), .message = message };
+    char shown[sizeof(((struct err *)0)->message)];
+    snprintf(shown, sizeof shown, "%s", message);
+    leave_out_folder(shown, state_dir(x->state));
+    const struct job_end end = { .state = JOB_FAILED, .code = err_slug(code), .message = shown };
     return end_row(x, j, &end, folder);
 }
 

@@ -188,6 +188,24 @@ static struct serve_ref *find_kept(struct serve *v, const char *model, int64_t v
     return NULL;
 }
 
+void serve_forget(struct serve *v, const char *model)
+{
+    struct serve_ref *forgotten[KEPT_MAX];
+    int kept = 0, count = 0;
+    pthread_mutex_lock(&v->mu);
+    for (int i = 0; i < KEPT_MAX; i++) {
+        struct serve_ref *r = v->kept[i];
+        v->kept[i] = NULL;
+        if (r && strcmp(r->model, model) == 0)
+            forgotten[count++] = r;
+        else if (r)
+            v->kept[kept++] = r;
+    }
+    pthread_mutex_unlock(&v->mu);
+    for (int i = 0; i < count; i++)
+        serve_release(forgotten[i]);
+}
+
 static struct serve_ref *borrow_loaded(struct serve *v, const char *model, int64_t version)
 {
     pthread_mutex_lock(&v->mu);

@@ -44,6 +44,10 @@ enum err_code serve_borrow(struct serve *v, const char *model, int64_t version,
                            struct serve_ref **ret, struct err *e) MUST_USE;
 void serve_release(struct serve_ref *r);
 
+/* What is kept on demand for the model is loaded anew when it is next asked for: its labels are
+ * made when it is loaded, and the model's setting for them has changed. */
+void serve_forget(struct serve *v, const char *model);
+
 const struct classifier *serve_ref_classifier(const struct serve_ref *r);
 const char *serve_ref_model(const struct serve_ref *r);
 int64_t serve_ref_version(const struct serve_ref *r);

@@ -126,6 +126,7 @@ class Prefixes(Case):
         patch = lambda strip: self.daemon.request("PATCH", f"{V1}/models/wnids",
                                                   json.dumps({"strip_label_prefix": strip}), expect=200)
         patch(None)  # nothing is in production yet
+        second = self.daemon.wait_job(self.daemon.post(f"{V1}/models/wnids/retrain", {"seed": 2}, 202).json["id"])
         self.daemon.post(f"{V1}/models/wnids/promote", {"version": job["version"]}, 200)
         for strip, want in ((None, set(COLORS)), (False, set(prefixed)), (True, set(COLORS)), (None, set(COLORS))):
             patch(strip)
@@ -133,6 +134,9 @@ class Prefixes(Case):
             self.assertEqual({p["label"] for p in got}, want, strip)
             inner = json.loads(json.loads(self.daemon.post("/score", {"data": ENCODED}, 200).body))
             self.assertIn(inner["label"], want)
+            # So it is with a version that is not in production, loaded on demand and kept.
+            other = self.daemon.post(f"{V1}/models/wnids/versions/{second['version']}/score", PICTURE, 200).json
+            self.assertEqual({p["label"] for p in other["predictions"]}, want, strip)
 
 
 class Several(Case):
