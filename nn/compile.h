@@ -21,6 +21,8 @@ struct operand compile_at(int value);
 /* How a value lies; a constant has no layout until it is fetched and is read as it stands. The
  * caller frees it. */
 struct dnn_layout *compile_layout(const struct plan *p, int value);
+/* The same, but in an order that every primitive knows, and without gaps. The caller frees it. */
+struct dnn_layout *compile_settled(const struct plan *p, int value);
 /* out's numbers stand in in's room, at that offset. */
 void compile_share_room(struct plan *p, int out, int in, size_t offset);
 /* The step's posts; with: the layout for a binary in place of a sum, or NULL. */
@@ -46,7 +48,10 @@ COMPILE_STEP(softmax)
 COMPILE_STEP(layer_norm)
 COMPILE_STEP(inner)
 COMPILE_STEP(matmul)
+COMPILE_STEP(view)
 COMPILE_STEP(transpose)
+COMPILE_STEP(slice)
+COMPILE_STEP(split)
 COMPILE_STEP(binary)
 COMPILE_STEP(concat)
 COMPILE_STEP(loop)

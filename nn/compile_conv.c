@@ -14,6 +14,16 @@ static int sum_post(const struct step *step)
     return -1;
 }
 
+/* The room of this value is about to be written over: copies that stand in it are none any more. */
+static void forget_copies(struct plan *p, int value)
+{
+    size_t offset;
+    int root = plan_root(p, value, &offset);
+    for (int v = 0; v < p->value_count; v++)
+        if (p->values[v].copy >= 0 && plan_root(p, p->values[v].copy, &offset) == root)
+            p->values[v].copy = -1;
+}
+
 /* ---- convolution ---- */
 
 /* The primitive for given source and destination forms. sum_with: NULL when a sum is in place. */
@@ -143,8 +153,10 @@ enum err_code compile_conv(struct plan *p, const struct steps *s, const struct s
         r = plan_arg(p, i, DNN_POST_FIRST + sum_post(step), other, dst_layout, e);
     if (!r)
         r = plan_define(p, step->out, dnn_layout_copy(dst_layout), e);
-    if (!r && in_place)
+    if (!r && in_place) {
+        forget_copies(p, other.value);
         compile_share_room(p, step->out, other.value, 0);
+    }
     if (!r)
         r = plan_arg(p, i, DNN_DST, compile_at(step->out), dst_layout, e);
     return r;

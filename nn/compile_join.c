@@ -38,7 +38,7 @@ enum err_code compile_binary(struct plan *p, const struct steps *s, const struct
                              struct err *e)
 {
     const struct tensor *a = &s->values[step->in[0]], *b = &s->values[step->in[1]];
-    LAYOUT first = compile_layout(p, step->in[0]);
+    LAYOUT first = compile_settled(p, step->in[0]);
     LAYOUT second = NULL;
     if (!first)
         return compile_no_memory(e);
@@ -96,6 +96,22 @@ static bool concat_in_place(const struct plan *p, const struct steps *s, const s
     return *ret && dnn_layout_bytes(*ret) == tensor_bytes(y);
 }
 
+/* How input k is read. Gaps are fine, which saves the copy of a Split's part, but for oneDNN 2.6 on
+ * AVX2, whose reorder into blocks misses the later pictures of such a source. */
+static struct dnn_layout *concat_layout(const struct plan *p, const struct step *step, int k)
+{
+    bool blocked = false;
+    for (int j = 0; j < step->in_count; j++) {
+        const struct dnn_layout *l = p->values[step->in[j]].layout;
+        blocked = blocked || (l && dnn_layout_block(l) >= BLOCK_MIN);
+    }
+    struct dnn_layout *l = compile_layout(p, step->in[k]);
+    if (!l || (!blocked && dnn_layout_is_known(l)))
+        return l;
+    dnn_layout_free(l);
+    return compile_settled(p, step->in[k]);
+}
+
 enum err_code compile_concat(struct plan *p, const struct steps *s, const struct step *step,
                              struct err *e)
 {
@@ -119,7 +135,7 @@ enum err_code compile_concat(struct plan *p, const struct steps *s, const struct
         return compile_no_memory(e);
     enum err_code r = ERR_OK;
     for (size_t k = 0; k < count && !r; k++) {
-        layouts[k] = compile_layout(p, step->in[k]);
+        layouts[k] = concat_layout(p, step, (int)k);
         r = layouts[k] ? plan_fetch(p, step->in[k], layouts[k], false, &ins[k], e)
                        : compile_no_memory(e);
     }

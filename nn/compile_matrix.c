@@ -78,20 +78,37 @@ enum err_code compile_inner(struct plan *p, const struct steps *s, const struct 
     return r;
 }
 
-/* [outer][rows][cols] of a batched matrix. */
-static struct dnn_layout *matrix_layout(const struct tensor *t)
+/* A batched matrix as [outer][rows][cols], or with all dims, ones in front, where the outer dims of
+ * the operands differ. */
+static struct dnn_layout *matrix_layout(const struct tensor *t, int rank)
 {
-    const int64_t dims[] = { tensor_span(t, 0, t->rank - 2), t->dims[t->rank - 2],
-                             t->dims[t->rank - 1] };
+    int64_t dims[TENSOR_RANK_MAX];
+    if (rank) {
+        for (int d = 0; d < rank; d++)
+            dims[d] = d < rank - t->rank ? 1 : t->dims[d - (rank - t->rank)];
+        return dnn_layout_new(rank, dims, DNN_PLAIN);
+    }
+    dims[0] = tensor_span(t, 0, t->rank - 2);
+    dims[1] = t->dims[t->rank - 2];
+    dims[2] = t->dims[t->rank - 1];
     return dnn_layout_new(3, dims, DNN_PLAIN);
+}
+
+static bool same_outer(struct tensor a, struct tensor b)
+{
+    a.rank -= 2;
+    b.rank -= 2;
+    return tensor_same_shape(&a, &b);
 }
 
 enum err_code compile_matmul(struct plan *p, const struct steps *s, const struct step *step,
                              struct err *e)
 {
-    LAYOUT a = matrix_layout(&s->values[step->in[0]]);
-    LAYOUT b = matrix_layout(&s->values[step->in[1]]);
-    LAYOUT y = matrix_layout(&s->values[step->out]);
+    const struct tensor *first = &s->values[step->in[0]], *second = &s->values[step->in[1]];
+    int rank = same_outer(*first, *second) ? 0 : s->values[step->out].rank;
+    LAYOUT a = matrix_layout(first, rank);
+    LAYOUT b = matrix_layout(second, rank);
+    LAYOUT y = matrix_layout(&s->values[step->out], rank);
     struct operand x, w;
     struct instr *i;
     struct dnn_primitive *matmul;
@@ -105,25 +122,4 @@ enum err_code compile_matmul(struct plan *p, const struct steps *s, const struct
     if (!r)
         r = compile_emit(p, s, step, matmul, x, a, y, plan_plain(&s->values[step->out]), &i, e);
     return r ? r : plan_arg(p, i, DNN_WEIGHT, w, b, e);
-}
-
-enum err_code compile_transpose(struct plan *p, const struct steps *s, const struct step *step,
-                                struct err *e)
-{
-    const struct tensor *x = &s->values[step->in[0]], *y = &s->values[step->out];
-    const struct attr *perm = node_attr(step->node, "perm");
-    int64_t strides[TENSOR_RANK_MAX], moved[TENSOR_RANK_MAX];
-    tensor_strides(x, strides);
-    for (int d = 0; d < x->rank; d++)
-        moved[d] = strides[perm ? perm->ints[d] : x->rank - 1 - d];
-    LAYOUT from = dnn_layout_strided(x->rank, y->dims, moved);
-    LAYOUT to = plan_plain(y);
-    struct operand in;
-    struct instr *i;
-    struct dnn_primitive *reorder;
-    enum err_code r =
-        from && to ? compile_fetch_plain(p, step->in[0], &in, e) : compile_no_memory(e);
-    if (!r)
-        r = dnn_reorder_new(p->engine, from, to, &reorder, e);
-    return r ? r : compile_emit(p, s, step, reorder, in, from, to, dnn_layout_copy(to), &i, e);
 }

@@ -89,7 +89,7 @@ enum err_code compile_vector(struct plan *p, int instr, int role, const float *d
 static enum err_code compile_norm(struct plan *p, const struct steps *s, const struct step *step,
                                   struct err *e)
 {
-    LAYOUT l = compile_layout(p, step->in[0]);
+    LAYOUT l = compile_settled(p, step->in[0]);
     struct dnn_primitive *norm;
     struct operand in;
     struct instr *i;
@@ -109,7 +109,7 @@ static enum err_code compile_norm(struct plan *p, const struct steps *s, const s
 static enum err_code compile_unary(struct plan *p, const struct steps *s, const struct step *step,
                                    struct err *e)
 {
-    LAYOUT l = compile_layout(p, step->in[0]);
+    LAYOUT l = compile_settled(p, step->in[0]);
     struct operand in;
     struct instr *i;
     enum err_code r = l ? plan_fetch(p, step->in[0], l, false, &in, e) : compile_no_memory(e);
@@ -180,7 +180,7 @@ static enum err_code compile_pool(struct plan *p, const struct steps *s, const s
 {
     const struct window *w = &step->window;
     struct tensor y = pooled_shape(s, step);
-    LAYOUT src = compile_layout(p, step->in[0]);
+    LAYOUT src = compile_settled(p, step->in[0]);
     LAYOUT any = dnn_layout_new(y.rank, y.dims, DNN_ANY);
     struct operand in;
     struct instr *i;
@@ -213,7 +213,7 @@ static enum err_code compile_pool(struct plan *p, const struct steps *s, const s
 static enum err_code compile_lrn(struct plan *p, const struct steps *s, const struct step *step,
                                  struct err *e)
 {
-    LAYOUT l = compile_layout(p, step->in[0]);
+    LAYOUT l = compile_settled(p, step->in[0]);
     struct operand in;
     struct instr *i;
     struct dnn_primitive *lrn;
@@ -221,31 +221,6 @@ static enum err_code compile_lrn(struct plan *p, const struct steps *s, const st
     if (!r)
         r = dnn_lrn_new(p->engine, l, step->depth, step->alpha, step->beta, step->k, &lrn, e);
     return r ? r : compile_emit(p, s, step, lrn, in, l, l, dnn_layout_copy(l), &i, e);
-}
-
-/* ---- on plain layouts, seen under another shape ---- */
-
-static enum err_code compile_view(struct plan *p, const struct steps *s, const struct step *step,
-                                  struct err *e)
-{
-    const struct plan_value *v = &p->values[step->in[0]];
-    const struct tensor *y = &s->values[step->out];
-    if (v->shape.data)
-        return compile_loop(p, s, step, e);
-    struct operand in = compile_at(step->in[0]);
-    struct dnn_layout *layout = NULL;
-    if (v->layout && tensor_same_shape(&v->shape, y)) {
-        layout = dnn_layout_copy(v->layout);
-    } else if (v->layout) {
-        enum err_code r = compile_fetch_plain(p, step->in[0], &in, e);
-        if (r)
-            return r;
-        layout = plan_plain(y);
-    }
-    enum err_code r = plan_define(p, step->out, layout, e);
-    if (!r)
-        compile_share_room(p, step->out, in.value, 0);
-    return r;
 }
 
 enum err_code plan_compile_step(struct plan *p, const struct steps *s, const struct step *step,
@@ -276,6 +251,10 @@ enum err_code plan_compile_step(struct plan *p, const struct steps *s, const str
         return compile_concat(p, s, step, e);
     case STEP_TRANSPOSE:
         return compile_transpose(p, s, step, e);
+    case STEP_SLICE:
+        return compile_slice(p, s, step, e);
+    case STEP_SPLIT:
+        return compile_split(p, s, step, e);
     case STEP_VIEW:
         return compile_view(p, s, step, e);
     case STEP_PLAIN:

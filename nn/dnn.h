@@ -37,6 +37,21 @@ struct dnn_layout *dnn_layout_new(int rank, const int64_t *dims, enum dnn_form f
 struct dnn_layout *dnn_layout_strided(int rank, const int64_t *dims, const int64_t *strides);
 /* The blocks, or the order of dims, of `like` on other dims of the same rank. */
 struct dnn_layout *dnn_layout_like(const struct dnn_layout *like, const int64_t *dims);
+/* The same numbers under other dims; NULL when no layout says that, or without memory.
+ * permuted: dims[perm[i]] become dims[i]. reshaped: the same entries in row-major order.
+ * part: entries start[d] + k step[d], k < dims[d]; *ret_offset: of the first one. */
+struct dnn_layout *dnn_layout_permuted(const struct dnn_layout *l, const int *perm);
+struct dnn_layout *dnn_layout_reshaped(const struct dnn_layout *l, int rank, const int64_t *dims);
+struct dnn_layout *dnn_layout_part(const struct dnn_layout *l, const int64_t *dims,
+                                   const int64_t *start, const int64_t *step, int64_t *ret_offset);
+/* Row-major but for dim 1, which comes last. */
+struct dnn_layout *dnn_layout_channels_last(int rank, const int64_t *dims);
+/* Blocked, or dims in an order that every primitive knows: row-major or channels last. */
+bool dnn_layout_is_known(const struct dnn_layout *l);
+/* l itself, or the nearest known layout without gaps. */
+struct dnn_layout *dnn_layout_settled(const struct dnn_layout *l);
+/* The dim whose entries are neighbours in memory; -1 when it is blocked or holds one entry. */
+int dnn_layout_innermost(const struct dnn_layout *l);
 struct dnn_layout *dnn_layout_copy(const struct dnn_layout *l);
 void dnn_layout_free(struct dnn_layout *l);
 /* The same shape at the same places. */

@@ -1,6 +1,6 @@
-/* dnn_parts.h -- what dnn.c and dnn_layout.c share; nobody else includes it.
+/* dnn_parts.h -- what the dnn*.c files share; nobody else includes it.
  *
- * What differs between oneDNN 2.6 and 3.x stands between #if DNN_3 lines of these three files and
+ * What differs between oneDNN 2.6 and 3.x stands between #if DNN_3 lines of these files and
  * nowhere else:
  * - a memory descriptor is a struct in 2.x and an opaque object in 3.x;
  * - a primitive descriptor is made from an operation descriptor in 2.x and directly in 3.x;
@@ -50,5 +50,13 @@ struct dnn_layout *dnn_layout_of(md_view md);
 /* from[i] - less. oneDNN reads as many entries as its type has, whatever the rank: the rest is 0.
  */
 void dnn_copy_dims(dnnl_dims_t ret, const int64_t *from, int count, int64_t less);
+
+/* The blocking of a layout, read the same way from both versions. */
+struct dnn_blocks {
+    int rank, inner_count;
+    dnnl_dims_t dims, padded, strides, inner_size, inner_dim;
+    bool blocked; /* false: an opaque format */
+};
+struct dnn_blocks dnn_blocks_of(const struct dnn_layout *l);
 
 #endif

@@ -147,10 +147,13 @@ enum err_code steps_fuse(struct steps *s, struct err *e)
     struct makers m = { calloc((size_t)s->value_max, sizeof *m.step) };
     if (!m.step)
         return err_set(e, ERR_NOMEM, "no memory to fuse steps");
+    enum err_code r = ERR_OK;
+    steps_match(s, m.step);
     for (int v = 0; v < s->value_max; v++)
         m.step[v] = -1;
-    enum err_code r = ERR_OK;
     for (int i = 0; i < s->count && !r; i++) {
+        if (s->list[i].dead)
+            continue;
         m.step[s->list[i].out] = i;
         r = fuse_step(s, &m, &s->list[i], e);
     }

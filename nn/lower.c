@@ -85,6 +85,9 @@ static void lower_unary(struct step *p, const struct op_call *c)
     case OP_NEG:
         add_unary(p, DNN_LINEAR, -1, 0);
         break;
+    case OP_RECIPROCAL:
+        add_unary(p, DNN_POW, 1, -1);
+        break;
     default:
         return;
     }
@@ -109,9 +112,10 @@ static bool lower_scalar(struct step *p, const struct op_call *c, int which)
         add_unary(p, DNN_LINEAR, k, 0);
         break;
     case OP_DIV:
-        if (!which)
-            return false;
-        add_unary(p, DNN_LINEAR, 1 / k, 0);
+        if (which)
+            add_unary(p, DNN_LINEAR, 1 / k, 0);
+        else
+            add_unary(p, DNN_POW, k, -1);
         break;
     case OP_POW:
         if (!which)
@@ -158,7 +162,7 @@ static void lower_binary(struct step *p, const struct op_call *c)
     bool first = tensor_same_shape(c->in[0], c->out[0]);
     bool second = tensor_same_shape(c->in[1], c->out[0]);
     bool commutes = p->binary != DNN_SUB && p->binary != DNN_DIV;
-    if (!first && !(second && commutes))
+    if (!first && !second)
         return;
     use_inputs(p, c->node, 2);
     if (!first || (commutes && second && c->in[0]->data)) {
@@ -166,6 +170,14 @@ static void lower_binary(struct step *p, const struct op_call *c)
         p->in[1] = c->node->in[0];
     }
     p->kind = STEP_BINARY;
+    /* a - b = -(b - a), a / b = 1 / (b / a) */
+    if (!first && !commutes)
+        p->posts[p->post_count++] = (struct step_post){
+            .kind = POST_UNARY,
+            .unary = p->binary == DNN_SUB ? DNN_LINEAR : DNN_POW,
+            .alpha = p->binary == DNN_SUB ? -1.0f : 1.0f,
+            .beta = p->binary == DNN_SUB ? 0.0f : -1.0f,
+        };
 }
 
 static enum err_code lower_conv(struct step *p, const struct op_call *c, struct err *e)
@@ -260,11 +272,6 @@ static enum err_code lower_matmul(struct step *p, const struct op_call *c, struc
         use_inputs(p, c->node, 1);
         return set_inner_weight(p, b, false, 1, e);
     }
-    struct tensor ao = *a, bo = *b;
-    ao.rank -= 2;
-    bo.rank -= 2;
-    if (!tensor_same_shape(&ao, &bo))
-        return ERR_OK;
     p->kind = STEP_MATMUL;
     use_inputs(p, c->node, 2);
     return ERR_OK;
@@ -376,6 +383,34 @@ static void lower_lrn(struct step *p, const struct op_call *c)
     use_inputs(p, c->node, 1);
 }
 
+static enum err_code lower_slice(struct step *p, const struct op_call *c, struct err *e)
+{
+    struct slice_range range;
+    enum err_code r = slice_ranges(c, &range, e);
+    if (r)
+        return r;
+    for (int d = 0; d < c->in[0]->rank; d++) {
+        if (range.step[d] < 0)
+            return ERR_OK;
+        p->start[d] = range.start[d];
+        p->by[d] = range.step[d];
+    }
+    p->kind = STEP_SLICE;
+    use_inputs(p, c->node, 1);
+    return ERR_OK;
+}
+
+static void lower_split(struct step *p, const struct op_call *c)
+{
+    for (int k = 0; k < c->node->out_count; k++)
+        if (!c->out[k] || !tensor_count(c->out[k]))
+            return;
+    if (!op_axis(node_int(c->node, "axis", 0), c->in[0]->rank, &p->axis))
+        return;
+    p->kind = STEP_SPLIT;
+    use_inputs(p, c->node, 1);
+}
+
 enum err_code steps_lower(struct steps *s, const struct op_call *c, struct step *p, struct err *e)
 {
     (void)s;
@@ -443,6 +478,11 @@ enum err_code steps_lower(struct steps *s, const struct op_call *c, struct step 
     case OP_TRANSPOSE:
         if (c->in[0]->rank <= 6 && c->in[0]->rank > 0)
             p->kind = STEP_TRANSPOSE;
+        return ERR_OK;
+    case OP_SLICE:
+        return tensor_count(c->out[0]) ? lower_slice(p, c, e) : ERR_OK;
+    case OP_SPLIT:
+        lower_split(p, c);
         return ERR_OK;
     default:
         lower_unary(p, c);

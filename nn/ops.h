@@ -177,6 +177,12 @@ void unary_params(const struct node *n, double *ret_a, double *ret_b);
 double unary_value(enum op_kind kind, double x, double a, double b);
 /* Bounds of a Clip; an unbounded side is infinite. False when a bound is not constant. */
 bool clip_bounds(const struct op_call *c, double *ret_low, double *ret_high);
+/* Which entries a Slice takes, per dim of its input. */
+struct slice_range {
+    int64_t start[TENSOR_RANK_MAX], step[TENSOR_RANK_MAX], count[TENSOR_RANK_MAX];
+};
+enum err_code slice_ranges(const struct op_call *c, struct slice_range *ret, struct err *e)
+    MUST_USE;
 /* First axis of the group that a Softmax sums over, and whether it runs to the last one
  * (operator sets before 13). */
 bool softmax_axis(const struct op_call *c, int *ret_axis, bool *ret_to_end);

@@ -5,17 +5,13 @@
 #include <math.h>
 #include <string.h>
 
-struct range {
-    int64_t start[TENSOR_RANK_MAX], step[TENSOR_RANK_MAX], count[TENSOR_RANK_MAX];
-};
-
 static int64_t clamp(int64_t x, int64_t low, int64_t high)
 {
     return x < low ? low : x > high ? high : x;
 }
 
 /* starts, ends, axes, steps: attributes before operator set 10, inputs since. */
-static enum err_code slice_ranges(const struct op_call *c, struct range *ret, struct err *e)
+enum err_code slice_ranges(const struct op_call *c, struct slice_range *ret, struct err *e)
 {
     const struct tensor *x = c->in[0];
     static const char *const names[4] = { "starts", "ends", "axes", "steps" };
@@ -58,7 +54,7 @@ static enum err_code slice_ranges(const struct op_call *c, struct range *ret, st
 
 enum err_code slice_infer(const struct op_call *c, struct err *e)
 {
-    struct range range;
+    struct slice_range range;
     enum err_code r = slice_ranges(c, &range, e);
     if (r)
         return r;
@@ -71,7 +67,7 @@ enum err_code slice_infer(const struct op_call *c, struct err *e)
 enum err_code slice_eval(const struct op_call *c, struct err *e)
 {
     const struct tensor *x = c->in[0];
-    struct range range;
+    struct slice_range range;
     enum err_code r = slice_ranges(c, &range, e);
     if (r)
         return r;

@@ -25,6 +25,8 @@ enum step_kind {
     STEP_MATMUL,
     STEP_CONCAT,
     STEP_TRANSPOSE,
+    STEP_SLICE, /* a part with positive steps */
+    STEP_SPLIT, /* parts along an axis: the node's outputs */
     STEP_VIEW,  /* the same entries under another shape */
     STEP_PLAIN, /* the operator's own loop */
 };
@@ -59,9 +61,10 @@ struct step {
     bool log;                   /* softmax */
     enum dnn_binary binary;
     enum dnn_pool_kind pool_kind;
-    float alpha, beta, k;                  /* lrn */
-    int axis;                              /* concat */
-    struct step_post posts[DNN_POSTS_MAX]; /* unary: the operations themselves */
+    float alpha, beta, k;                                /* lrn */
+    int axis;                                            /* concat, split */
+    int64_t start[TENSOR_RANK_MAX], by[TENSOR_RANK_MAX]; /* slice */
+    struct step_post posts[DNN_POSTS_MAX];               /* unary: the operations themselves */
     int post_count;
 };
 
@@ -80,9 +83,12 @@ enum err_code steps_new(const struct frame *f, int output, bool pool, struct ste
                         struct err *e) MUST_USE;
 void steps_fini(struct steps *s);
 
-/* The passes, in this order: batch norms into convolutions, activations and residual sums into
- * what comes before them. */
+/* The passes, in this order: operators that were exported as several (steps_match), batch norms
+ * into convolutions, activations and residual sums into what comes before them. */
 enum err_code steps_fuse(struct steps *s, struct err *e) MUST_USE;
+
+/* Layer normalisation and Gelu spelt out, bias and scale behind a product. */
+void steps_match(struct steps *s, int *maker);
 
 /* One node as a step, its kind and numbers; in and out are set already. Falls back to
  * STEP_PLAIN. */
