@@ -34,6 +34,38 @@ static enum err_code fetch_second(struct plan *p, const struct steps *s, const s
     return r;
 }
 
+/* oneDNN 2.6 has no code for some broadcasts into blocks: blocks of 8 on AVX-512, where a grouped
+ * convolution makes them. *first becomes channels last then. */
+static enum err_code leave_slow_blocks(const struct plan *p, const struct step *step,
+                                       const struct tensor *a, const struct tensor *b,
+                                       struct dnn_layout **first, struct err *e)
+{
+    if (dnn_layout_block(*first) < BLOCK_MIN || tensor_same_shape(a, b))
+        return ERR_OK;
+    int64_t dims[TENSOR_RANK_MAX];
+    for (int d = 0; d < a->rank; d++)
+        dims[d] = d < a->rank - b->rank ? 1 : b->dims[d - (a->rank - b->rank)];
+    LAYOUT second = dnn_layout_like(*first, dims);
+    struct dnn_posts posts = compile_posts(step, NULL);
+    struct dnn_primitive *binary;
+    if (!second)
+        return compile_no_memory(e);
+    enum err_code r =
+        dnn_binary_new(p->engine, step->binary, *first, second, *first, &posts, &binary, e);
+    if (r)
+        return r;
+    bool slow = strncmp(dnn_primitive_text(binary), "ref", 3) == 0;
+    dnn_primitive_free(binary);
+    if (!slow)
+        return ERR_OK;
+    struct dnn_layout *last = dnn_layout_channels_last(a->rank, a->dims);
+    if (!last)
+        return compile_no_memory(e);
+    dnn_layout_free(*first);
+    *first = last;
+    return ERR_OK;
+}
+
 enum err_code compile_binary(struct plan *p, const struct steps *s, const struct step *step,
                              struct err *e)
 {
@@ -54,6 +86,9 @@ enum err_code compile_binary(struct plan *p, const struct steps *s, const struct
         dnn_layout_free(first);
         first = plan_plain(a);
     }
+    enum err_code slow = here ? leave_slow_blocks(p, step, a, b, &first, e) : ERR_OK;
+    if (slow)
+        return slow;
     struct operand x, y;
     struct instr *i;
     struct dnn_primitive *binary;

@@ -172,6 +172,52 @@ static int match_gelu(const struct match *m, const struct step *p)
     return -1;
 }
 
+/* ---- Swish: x sigmoid(x), and its straight-sided form */
+
+static bool is_unary(const struct step_post *p, enum dnn_unary kind, float alpha, float beta)
+{
+    return p->unary == kind && fabsf(p->alpha - alpha) < 1e-6f && fabsf(p->beta - beta) < 1e-6f;
+}
+
+static int match_swish(const struct match *m, const struct step *mul, struct step_post *ret)
+{
+    for (int k = 0; k < 2 && is_binary(mul, DNN_MUL); k++) {
+        const struct step *gate = maker_of(m, mul->in[k]);
+        if (!gate || gate->kind != STEP_UNARY || gate->in[0] != mul->in[!k])
+            continue;
+        *ret = (struct step_post){ .kind = POST_UNARY, .unary = DNN_SWISH, .alpha = 1 };
+        if (gate->post_count == 1 && gate->posts[0].unary == DNN_LOGISTIC)
+            return gate->in[0];
+        ret->unary = DNN_HARD_SWISH;
+        if (gate->post_count == 2 && is_unary(&gate->posts[0], DNN_LINEAR, 1.0f / 6, 0.5f) &&
+            is_unary(&gate->posts[1], DNN_CLIP, 0, 1))
+            return gate->in[0];
+    }
+    return -1;
+}
+
+/* ---- padding that its own operator does before a convolution */
+
+static bool match_pad(const struct match *m, struct step *conv)
+{
+    const struct step *pad = conv->kind == STEP_CONV ? maker_of(m, conv->in[0]) : NULL;
+    if (!pad || pad->kind != STEP_PLAIN || !pad->zero_pad)
+        return false;
+    struct window *w = &conv->window;
+    for (int d = 0; d < w->spatial; d++) {
+        int64_t extent = (w->kernel[d] - 1) * w->dilation[d] + 1;
+        if (w->low[d] + pad->start[2 + d] >= extent || w->high[d] + pad->by[2 + d] >= extent)
+            return false;
+    }
+    for (int d = 0; d < w->spatial; d++) {
+        w->low[d] += pad->start[2 + d];
+        w->high[d] += pad->by[2 + d];
+        w->in[d] -= pad->start[2 + d] + pad->by[2 + d];
+    }
+    set_input(m->s, conv, pad->in[0]);
+    return true;
+}
+
 /* ---- a bias or scale behind a product */
 
 /* The product behind a value that nobody else reads. */
@@ -285,13 +331,17 @@ void steps_match(struct steps *s, int *maker)
     for (int i = 0; i < s->count; i++) {
         struct step *p = &s->list[i];
         maker[p->out] = i;
-        if (match_layer_norm(&m, p) || match_bias(&m, p, maker) || match_scale(&m, p, maker))
+        if (match_pad(&m, p) || match_layer_norm(&m, p) || match_bias(&m, p, maker) ||
+            match_scale(&m, p, maker))
             continue;
+        struct step_post post = { .kind = POST_UNARY, .unary = DNN_GELU_ERF };
         int x = match_gelu(&m, p);
+        if (x < 0)
+            x = match_swish(&m, p, &post);
         if (x < 0)
             continue;
         p->kind = STEP_UNARY;
-        p->posts[0] = (struct step_post){ .kind = POST_UNARY, .unary = DNN_GELU_ERF };
+        p->posts[0] = post;
         p->post_count = 1;
         set_input(s, p, x);
     }

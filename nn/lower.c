@@ -400,6 +400,36 @@ static enum err_code lower_slice(struct step *p, const struct op_call *c, struct
     return ERR_OK;
 }
 
+/* Nothing to pad: the same value. Noughts around a picture: a convolution may take them. */
+static enum err_code lower_pad(struct step *p, const struct op_call *c, struct err *e)
+{
+    const struct tensor *x = c->in[0], *value = c->node->in_count > 2 ? c->in[2] : NULL;
+    int64_t pads[2 * TENSOR_RANK_MAX];
+    enum err_code r = pad_amounts(c, pads, e);
+    if (r)
+        return r;
+    if (tensor_same_shape(x, c->out[0])) {
+        for (int d = 0; d < 2 * x->rank; d++)
+            if (pads[d])
+                return ERR_OK;
+        p->kind = STEP_VIEW;
+        use_inputs(p, c->node, 1);
+        return ERR_OK;
+    }
+    if (strcmp(node_string(c->node, "mode", "constant"), "constant") != 0 ||
+        (value && (!value->data || tensor_real(value, 0) != 0)) ||
+        (!value && node_float(c->node, "value", 0) != 0))
+        return ERR_OK;
+    for (int d = 0; d < x->rank; d++) {
+        p->start[d] = pads[d];
+        p->by[d] = pads[x->rank + d];
+        if (p->start[d] < 0 || p->by[d] < 0 || (d < 2 && (p->start[d] || p->by[d])))
+            return ERR_OK;
+    }
+    p->zero_pad = true;
+    return ERR_OK;
+}
+
 static void lower_split(struct step *p, const struct op_call *c)
 {
     for (int k = 0; k < c->node->out_count; k++)
@@ -472,7 +502,7 @@ enum err_code steps_lower(struct steps *s, const struct op_call *c, struct step 
         lower_lrn(p, c);
         return ERR_OK;
     case OP_CONCAT:
-        p->kind = STEP_CONCAT;
+        p->kind = c->node->in_count == 1 ? STEP_VIEW : STEP_CONCAT;
         op_axis(node_int(c->node, "axis", 0), c->out[0]->rank, &p->axis);
         return ERR_OK;
     case OP_TRANSPOSE:
@@ -481,6 +511,8 @@ enum err_code steps_lower(struct steps *s, const struct op_call *c, struct step 
         return ERR_OK;
     case OP_SLICE:
         return tensor_count(c->out[0]) ? lower_slice(p, c, e) : ERR_OK;
+    case OP_PAD:
+        return lower_pad(p, c, e);
     case OP_SPLIT:
         lower_split(p, c);
         return ERR_OK;

@@ -183,6 +183,9 @@ struct slice_range {
 };
 enum err_code slice_ranges(const struct op_call *c, struct slice_range *ret, struct err *e)
     MUST_USE;
+/* How many entries a Pad puts before each dim of its input, and behind, [rank + dim]. */
+enum err_code pad_amounts(const struct op_call *c, int64_t ret[2 * TENSOR_RANK_MAX], struct err *e)
+    MUST_USE;
 /* First axis of the group that a Softmax sums over, and whether it runs to the last one
  * (operator sets before 13). */
 bool softmax_axis(const struct op_call *c, int *ret_axis, bool *ret_to_end);

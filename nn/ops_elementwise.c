@@ -223,7 +223,7 @@ enum err_code extreme_infer(const struct op_call *c, struct err *e)
         so_far.rank = both.rank;
         memcpy(so_far.dims, both.dims, sizeof so_far.dims);
     }
-    if (so_far.type == TENSOR_F16 || so_far.type == TENSOR_BOOL)
+    if (so_far.type == TENSOR_BOOL)
         return op_refuse(c, e, ERR_ONNX_OPERATOR, "element type %s is not supported",
                          tensor_type_text(so_far.type));
     *c->out[0] = so_far;

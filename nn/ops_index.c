@@ -92,8 +92,7 @@ enum err_code slice_eval(const struct op_call *c, struct err *e)
 }
 
 /* pads [2*rank] from the attribute (before operator set 11) or the input, spread over the axes. */
-static enum err_code pad_amounts(const struct op_call *c, int64_t ret[2 * TENSOR_RANK_MAX],
-                                 struct err *e)
+enum err_code pad_amounts(const struct op_call *c, int64_t ret[2 * TENSOR_RANK_MAX], struct err *e)
 {
     const struct tensor *x = c->in[0];
     int64_t pads[2 * TENSOR_RANK_MAX], axes[TENSOR_RANK_MAX];
@@ -128,7 +127,8 @@ enum err_code pad_infer(const struct op_call *c, struct err *e)
         return r;
     const char *mode = node_string(c->node, "mode", "constant");
     bool reflect = strcmp(mode, "reflect") == 0, edge = strcmp(mode, "edge") == 0;
-    if (!reflect && !edge && strcmp(mode, "constant") != 0)
+    bool wrap = strcmp(mode, "wrap") == 0;
+    if (!reflect && !edge && !wrap && strcmp(mode, "constant") != 0)
         return op_refuse(c, e, ERR_ONNX_OPERATOR, "mode \"%.40s\" is not supported", mode);
     const struct tensor *value = c->node->in_count > 2 ? c->in[2] : NULL;
     if (value && (value->type != x->type || tensor_count(value) != 1))
@@ -139,7 +139,7 @@ enum err_code pad_infer(const struct op_call *c, struct err *e)
         int64_t most = pads[d] > pads[x->rank + d] ? pads[d] : pads[x->rank + d];
         c->out[0]->dims[d] += pads[d] + pads[x->rank + d];
         if (c->out[0]->dims[d] < 0 || (reflect && most >= x->dims[d] && most > 0) ||
-            (edge && x->dims[d] == 0))
+            ((edge || wrap) && x->dims[d] == 0))
             return op_refuse(c, e, ERR_ONNX_GRAPH, "its pads do not fit a dimension of %" PRId64,
                              x->dims[d]);
     }
@@ -155,7 +155,7 @@ enum err_code pad_eval(const struct op_call *c, struct err *e)
     if (r)
         return r;
     const char *mode = node_string(c->node, "mode", "constant");
-    bool reflect = mode[0] == 'r', edge = mode[0] == 'e';
+    bool reflect = mode[0] == 'r', edge = mode[0] == 'e', wrap = mode[0] == 'w';
     const struct tensor *value = c->node->in_count > 2 ? c->in[2] : NULL;
     double fill = value ? tensor_real(value, 0) : (double)node_float(c->node, "value", 0);
     size_t size = tensor_type_size(x->type);
@@ -174,6 +174,8 @@ enum err_code pad_eval(const struct op_call *c, struct err *e)
                 at = at < 0 ? -at : at > last ? 2 * last - at : at;
             if (edge)
                 at = clamp(at, 0, last);
+            if (wrap)
+                at = (at % (last + 1) + last + 1) % (last + 1);
             inside = inside && at >= 0 && at <= last;
             from += at * strides[d];
         }

@@ -7,12 +7,14 @@
 enum err_code pool_infer(const struct op_call *c, struct err *e)
 {
     const struct tensor *x = c->in[0];
-    enum err_code r = op_same_type(c, e);
+    bool bytes = c->node->op->kind == OP_MAX_POOL && (x->type == TENSOR_U8 || x->type == TENSOR_I8);
+    enum err_code r = bytes ? ERR_OK : op_same_type(c, e);
     struct window w;
     if (!r)
         r = window_init(&w, c, NULL, e);
     if (r)
         return r;
+    c->out[0]->type = x->type;
     c->out[0]->rank = x->rank;
     memcpy(c->out[0]->dims, x->dims, 2 * sizeof x->dims[0]);
     memcpy(c->out[0]->dims + 2, w.out, (size_t)w.spatial * sizeof w.out[0]);

@@ -59,6 +59,7 @@ struct step {
     bool relu;                  /* norm: with a ReLU behind it */
     int64_t rows, depth, width; /* inner; softmax: outer, length, inner; layer norm: rows, depth */
     bool log;                   /* softmax */
+    bool zero_pad; /* plain: a Pad with noughts behind the channels; start, by: how many */
     enum dnn_binary binary;
     enum dnn_pool_kind pool_kind;
     float alpha, beta, k;                                /* lrn */
@@ -87,7 +88,8 @@ void steps_fini(struct steps *s);
  * into convolutions, activations and residual sums into what comes before them. */
 enum err_code steps_fuse(struct steps *s, struct err *e) MUST_USE;
 
-/* Layer normalisation and Gelu spelt out, bias and scale behind a product. */
+/* Layer normalisation, Gelu and Swish spelt out, bias and scale behind a product, padding before a
+ * convolution. maker [value_max] is room to work in. */
 void steps_match(struct steps *s, int *maker);
 
 /* One node as a step, its kind and numbers; in and out are set already. Falls back to

@@ -73,3 +73,21 @@ write("elements", 14, ("HardSwish", "x", "a", {}), ("Sigmoid", "a", "b", {}),
       ("AveragePool", "i", "y", {"kernel_shape": [2, 2], "count_include_pad": 1}))
 write("quantised", 13, ("QuantizeLinear", "x k0.1", "a", {}),
       ("DequantizeLinear", "a k0.1", "b", {}), ("Min", "b k1", "y", {}))
+write("spelt_out", 13, conv("x", "a", "w8x3x1x1"), ("Transpose", "a", "b", {"perm": [0, 2, 3, 1]}),
+      ("ReduceMean", "b", "c", {"axes": [-1]}), ("Sub", "b c", "d", {}), ("Pow", "d k2", "e", {}),
+      ("ReduceMean", "e", "f", {"axes": [-1]}), ("Add", "f k0.1", "g", {}), ("Sqrt", "g", "h", {}),
+      ("Div", "d h", "i", {}), ("Mul", "i p8", "j", {}), ("Add", "j w8", "k", {}),
+      ("MatMul", "k w8x8", "l", {}), ("Add", "w8 l", "m", {}), ("Div", "m k1.41421356", "n", {}),
+      ("Erf", "n", "o", {}), ("Add", "o k1", "p", {}), ("Mul", "m p", "q", {}),
+      ("Mul", "q k0.5", "r", {}), ("MatMul", "r w8x8", "s", {}),
+      ("Transpose", "s", "t", {"perm": [0, 3, 1, 2]}), ("Mul", "w8x1x1 t", "u", {}),
+      ("Add", "u a", "y", {}))
+write("padded", 13, ("Pad", "x n0_0_1_2_0_0_2_0", "a", {}), conv("a", "b", "w16x3x3x3"),
+      ("Pad", "b n0_0_0_0_0_0_0_0", "c", {}), ("Sigmoid", "c", "d", {}), ("Mul", "c d", "e", {}),
+      conv("e", "f", "w16x8x3x3", group=2, pads=[1, 1, 1, 1]), ("GlobalAveragePool", "f", "g", {}),
+      ("Mul", "f g", "h", {}), ("Sub", "g h", "i", {}), ("Div", "k1 i", "y", {}))
+write("slices", 13, conv("x", "a", "w16x3x1x1"), ("Slice", "a n1 n7 n2 n2", "b", {}),
+      ("Split", "b n4_8_4", "c d e", {"axis": 1}), conv("d", "f", "w8x8x1x1"),
+      ("Concat", "c f e", "g", {"axis": 1}), ("Transpose", "g", "h", {"perm": [0, 3, 1, 2]}),
+      ("Reshape", "h n0_4_-1", "i", {}), ("Slice", "i n-1 n-100 n2 n-2", "j", {}),
+      ("Transpose", "j", "k", {"perm": [0, 2, 1]}), ("MatMul", "j k", "y", {}))
