@@ -9,8 +9,8 @@
 
 struct dnn_layout *compile_settled(const struct plan *p, int value)
 {
-    const struct plan_value *v = &p->values[value];
-    return v->layout ? dnn_layout_settled(v->layout) : plan_plain(&v->shape);
+    LAYOUT there = compile_layout(p, value);
+    return there ? dnn_layout_settled(there) : NULL;
 }
 
 /* step's output is seen in that layout (taken) from where `in` stands, so many entries on. */
@@ -43,18 +43,20 @@ static enum err_code reshape(struct plan *p, const struct step *step, const stru
     const struct tensor x = p->values[step->in[0]].shape;
     int rank = y->rank ? y->rank : 1;
     const int64_t *dims = y->rank ? y->dims : &one;
-    struct operand in = compile_at(step->in[0]);
+    struct operand in;
     LAYOUT there = compile_layout(p, step->in[0]);
-    if (!there)
-        return compile_no_memory(e);
+    enum err_code r =
+        there ? plan_fetch(p, step->in[0], there, false, &in, e) : compile_no_memory(e);
+    if (r)
+        return r;
     if (dnn_layout_is_plain(there))
         return see(p, step->out, in, plan_plain(y), 0, e);
     struct dnn_layout *seen = dnn_layout_reshaped(there, rank, dims);
     if (seen)
         return see(p, step->out, in, seen, 0, e);
     LAYOUT want = last_order(there, &x, y);
-    enum err_code r = want ? plan_fetch(p, step->in[0], want, false, &in, e)
-                           : compile_fetch_plain(p, step->in[0], &in, e);
+    r = want ? plan_fetch(p, step->in[0], want, false, &in, e)
+             : compile_fetch_plain(p, step->in[0], &in, e);
     if (r)
         return r;
     return see(p, step->out, in, want ? dnn_layout_channels_last(rank, dims) : plan_plain(y), 0, e);
@@ -86,12 +88,12 @@ enum err_code compile_transpose(struct plan *p, const struct steps *s, const str
     LAYOUT to = plan_plain(y);
     if (!from || !to)
         return compile_no_memory(e);
-    if (!p->values[step->in[0]].shape.data && dnn_layout_is_strided(from))
-        return see(p, step->out, compile_at(step->in[0]), STEAL(from), 0, e);
     struct operand in;
     struct instr *i;
     struct dnn_primitive *reorder;
     enum err_code r = plan_fetch(p, step->in[0], there, false, &in, e);
+    if (!r && in.value >= 0 && dnn_layout_is_strided(from))
+        return see(p, step->out, in, STEAL(from), 0, e);
     if (!r)
         r = dnn_reorder_new(p->engine, from, to, &reorder, e);
     return r ? r : compile_emit(p, s, step, reorder, in, from, to, dnn_layout_copy(to), &i, e);
@@ -105,16 +107,20 @@ static enum err_code see_part(struct plan *p, const struct steps *s, const struc
 {
     const struct tensor *y = &s->values[out];
     int64_t offset = 0;
-    struct operand in = compile_at(step->in[0]);
+    struct operand in;
     LAYOUT there = compile_layout(p, step->in[0]);
-    struct dnn_layout *part = there ? dnn_layout_part(there, y->dims, start, by, &offset) : NULL;
+    enum err_code r =
+        there ? plan_fetch(p, step->in[0], there, false, &in, e) : compile_no_memory(e);
+    if (r)
+        return r;
+    struct dnn_layout *part = dnn_layout_part(there, y->dims, start, by, &offset);
     if (part)
         return see(p, out, in, part, offset, e);
     LAYOUT plain = plan_plain(&p->values[step->in[0]].shape);
     part = plain ? dnn_layout_part(plain, y->dims, start, by, &offset) : NULL;
     if (!part)
         return compile_loop(p, s, step, e);
-    enum err_code r = compile_fetch_plain(p, step->in[0], &in, e);
+    r = compile_fetch_plain(p, step->in[0], &in, e);
     if (!r)
         return see(p, out, in, part, offset, e);
     dnn_layout_free(part);

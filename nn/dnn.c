@@ -1,93 +1,15 @@
-/* Primitives, memories and calls. Longer than 500 lines because it is one table of operations, each
- * written for oneDNN 2.6 and for 3.x side by side (dnn_parts.h says what differs). */
+/* Primitives, memories and calls: one table of operations, each written for oneDNN 2.6 and for 3.x
+ * side by side (dnn_parts.h says what differs). */
 #include "nn/dnn_parts.h"
 
-#include <omp.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int dnn_thread_enter(void)
-{
-    int saved = omp_get_max_threads();
-    omp_set_num_threads(1);
-    return saved;
-}
-
-void dnn_thread_leave(int saved)
-{
-    omp_set_num_threads(saved);
-}
 
 static enum err_code failed(struct err *e, const char *what, dnnl_status_t status)
 {
     if (status == dnnl_out_of_memory)
         return err_set(e, ERR_NOMEM, "no memory for a %s primitive", what);
     return err_set(e, ERR_DNN, "oneDNN refused a %s primitive: status %d", what, (int)status);
-}
-
-enum err_code dnn_engine_new(struct dnn_engine **ret, struct err *e)
-{
-    struct dnn_engine *d = calloc(1, sizeof *d);
-    if (!d)
-        return err_set(e, ERR_NOMEM, "no memory for an engine");
-    dnnl_status_t status = dnnl_engine_create(&d->engine, dnnl_cpu, 0);
-    if (status != dnnl_success) {
-        free(d);
-        return failed(e, "engine", status);
-    }
-    *ret = d;
-    return ERR_OK;
-}
-
-void dnn_engine_free(struct dnn_engine *d)
-{
-    if (!d)
-        return;
-    dnnl_engine_destroy(d->engine);
-    free(d);
-}
-
-static const char *isa_text(void)
-{
-    /* The names are those of the ONEDNN_MAX_CPU_ISA variable. */
-    switch (dnnl_get_effective_cpu_isa()) {
-    case dnnl_cpu_isa_sse41:
-        return "sse41";
-    case dnnl_cpu_isa_avx:
-        return "avx";
-    case dnnl_cpu_isa_avx2:
-        return "avx2";
-    case dnnl_cpu_isa_avx2_vnni:
-        return "avx2_vnni";
-    case dnnl_cpu_isa_avx512_core:
-        return "avx512_core";
-    case dnnl_cpu_isa_avx512_core_vnni:
-        return "avx512_core_vnni";
-    case dnnl_cpu_isa_avx512_core_bf16:
-        return "avx512_core_bf16";
-    case dnnl_cpu_isa_avx512_core_amx:
-        return "avx512_core_amx";
-    default:
-        return "other";
-    }
-}
-
-static char engine_text[64];
-
-static void write_engine_text(void)
-{
-    const dnnl_version_t *v = dnnl_version();
-    snprintf(engine_text, sizeof engine_text, "onednn-%d.%d.%d %s", v->major, v->minor, v->patch,
-             isa_text());
-}
-
-const char *dnn_engine_text(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, write_engine_text);
-    return engine_text;
 }
 
 /* ---- primitives ---- */

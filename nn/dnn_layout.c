@@ -90,9 +90,16 @@ void dnn_layout_free(struct dnn_layout *l)
     free(l);
 }
 
-struct dnn_blocks dnn_blocks_of(const struct dnn_layout *l)
+/* The blocking of a layout, read the same way from both versions. */
+struct blocks {
+    int rank, inner_count;
+    dnnl_dims_t dims, padded, strides, inner_size, inner_dim;
+    bool blocked; /* false: an opaque format */
+};
+
+static struct blocks blocks_of(const struct dnn_layout *l)
 {
-    struct dnn_blocks b = { 0 };
+    struct blocks b = { 0 };
 #if DNN_3
     const dnnl_dims_t *dims, *padded, *strides, *sizes, *which;
     dnnl_format_kind_t kind = dnnl_format_kind_undef;
@@ -132,13 +139,13 @@ struct dnn_blocks dnn_blocks_of(const struct dnn_layout *l)
 
 bool dnn_layout_is_strided(const struct dnn_layout *l)
 {
-    struct dnn_blocks b = dnn_blocks_of(l);
+    struct blocks b = blocks_of(l);
     return b.blocked && b.inner_count == 0;
 }
 
 int64_t dnn_layout_block(const struct dnn_layout *l)
 {
-    struct dnn_blocks b = dnn_blocks_of(l);
+    struct blocks b = blocks_of(l);
     if (!b.blocked || b.inner_count > 1 || (b.inner_count == 1 && b.inner_dim[0] != 1))
         return 0;
     /* Outer dims in row-major order, so that channel blocks follow one another. */
@@ -155,7 +162,7 @@ int64_t dnn_layout_block(const struct dnn_layout *l)
 
 bool dnn_layout_is_plain(const struct dnn_layout *l)
 {
-    struct dnn_blocks b = dnn_blocks_of(l);
+    struct blocks b = blocks_of(l);
     int64_t block = dnn_layout_block(l);
     if (block <= 1)
         return block == 1;
@@ -169,13 +176,13 @@ bool dnn_layout_same(const struct dnn_layout *a, const struct dnn_layout *b)
 {
     if (dnnl_memory_desc_equal(MD(a), MD(b)))
         return true;
-    struct dnn_blocks x = dnn_blocks_of(a), y = dnn_blocks_of(b);
+    struct blocks x = blocks_of(a), y = blocks_of(b);
     return x.rank == y.rank && memcmp(x.dims, y.dims, (size_t)x.rank * sizeof x.dims[0]) == 0 &&
            dnn_layout_is_plain(a) && dnn_layout_is_plain(b);
 }
 
 /* Dims from the outermost to the innermost in memory. */
-static void stride_order(const struct dnn_blocks *b, int order[DNN_RANK_MAX])
+static void stride_order(const struct blocks *b, int order[DNN_RANK_MAX])
 {
     for (int d = 0; d < b->rank; d++) {
         int k = d;
@@ -187,7 +194,7 @@ static void stride_order(const struct dnn_blocks *b, int order[DNN_RANK_MAX])
 
 struct dnn_layout *dnn_layout_like(const struct dnn_layout *like, const int64_t *dims)
 {
-    struct dnn_blocks b = dnn_blocks_of(like);
+    struct blocks b = blocks_of(like);
     int64_t block = dnn_layout_block(like);
     static const struct {
         int64_t block;
@@ -216,4 +223,17 @@ struct dnn_layout *dnn_layout_like(const struct dnn_layout *like, const int64_t 
 size_t dnn_layout_bytes(const struct dnn_layout *l)
 {
     return dnnl_memory_desc_get_size(MD(l));
+}
+
+struct dnn_strides dnn_strides_of(const struct dnn_layout *l)
+{
+    struct blocks b = blocks_of(l);
+    struct dnn_strides ret = { .rank = b.rank, .form = DNN_STRIDES_OPAQUE };
+    if (b.blocked)
+        ret.form = b.inner_count ? DNN_STRIDES_BLOCKED : DNN_STRIDES_ALL;
+    for (int d = 0; d < b.rank && d < DNN_RANK_MAX; d++) {
+        ret.dims[d] = b.dims[d];
+        ret.strides[d] = b.strides[d];
+    }
+    return ret;
 }

@@ -51,12 +51,12 @@ struct dnn_layout *dnn_layout_of(md_view md);
  */
 void dnn_copy_dims(dnnl_dims_t ret, const int64_t *from, int count, int64_t less);
 
-/* The blocking of a layout, read the same way from both versions. */
-struct dnn_blocks {
-    int rank, inner_count;
-    dnnl_dims_t dims, padded, strides, inner_size, inner_dim;
-    bool blocked; /* false: an opaque format */
+/* One stride a dim (ALL), or strides between blocks. */
+struct dnn_strides {
+    enum { DNN_STRIDES_ALL, DNN_STRIDES_BLOCKED, DNN_STRIDES_OPAQUE } form;
+    int rank;
+    int64_t dims[DNN_RANK_MAX], strides[DNN_RANK_MAX];
 };
-struct dnn_blocks dnn_blocks_of(const struct dnn_layout *l);
+struct dnn_strides dnn_strides_of(const struct dnn_layout *l);
 
 #endif

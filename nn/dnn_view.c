@@ -79,17 +79,17 @@ struct dnn_layout *dnn_layout_channels_last(int rank, const int64_t *dims)
 
 struct dnn_layout *dnn_layout_permuted(const struct dnn_layout *l, const int *perm)
 {
-    struct dnn_blocks b = dnn_blocks_of(l);
+    struct dnn_strides b = dnn_strides_of(l);
     int64_t dims[DNN_RANK_MAX], strides[DNN_RANK_MAX];
     int to[DNN_RANK_MAX];
-    if (!b.blocked || b.rank > DNN_RANK_MAX)
+    if (b.form == DNN_STRIDES_OPAQUE)
         return NULL;
     for (int d = 0; d < b.rank; d++) {
         dims[d] = b.dims[perm[d]];
         strides[d] = b.strides[perm[d]];
         to[perm[d]] = d;
     }
-    if (!b.inner_count)
+    if (b.form == DNN_STRIDES_ALL)
         return view(b.rank, dims, strides);
     struct dnn_layout *ret = calloc(1, sizeof *ret);
     if (ret && dnnl_memory_desc_permute_axes(&ret->md, MD(l), to) == dnnl_success)
@@ -102,10 +102,10 @@ struct dnn_layout *dnn_layout_permuted(const struct dnn_layout *l, const int *pe
  * the new dims divide it. */
 struct dnn_layout *dnn_layout_reshaped(const struct dnn_layout *l, int rank, const int64_t *dims)
 {
-    struct dnn_blocks b = dnn_blocks_of(l);
+    struct dnn_strides b = dnn_strides_of(l);
     int64_t old_dims[DNN_RANK_MAX], old_strides[DNN_RANK_MAX], strides[DNN_RANK_MAX];
     int old = 0, from = 0, to = 0;
-    if (!b.blocked || b.inner_count || rank < 1 || rank > DNN_RANK_MAX)
+    if (b.form != DNN_STRIDES_ALL || rank < 1 || rank > DNN_RANK_MAX)
         return NULL;
     for (int d = 0; d < b.rank; d++)
         if (b.dims[d] != 1) {
@@ -142,11 +142,11 @@ struct dnn_layout *dnn_layout_reshaped(const struct dnn_layout *l, int rank, con
 struct dnn_layout *dnn_layout_part(const struct dnn_layout *l, const int64_t *dims,
                                    const int64_t *start, const int64_t *step, int64_t *ret_offset)
 {
-    struct dnn_blocks b = dnn_blocks_of(l);
+    struct dnn_strides b = dnn_strides_of(l);
     int64_t strides[DNN_RANK_MAX], offset = 0, block = dnn_layout_block(l);
-    if (!b.blocked)
+    if (b.form == DNN_STRIDES_OPAQUE)
         return NULL;
-    if (!b.inner_count) {
+    if (b.form == DNN_STRIDES_ALL) {
         for (int d = 0; d < b.rank; d++) {
             offset += start[d] * b.strides[d];
             strides[d] = b.strides[d] * step[d];
@@ -166,17 +166,17 @@ struct dnn_layout *dnn_layout_part(const struct dnn_layout *l, const int64_t *di
 
 bool dnn_layout_is_known(const struct dnn_layout *l)
 {
-    struct dnn_blocks b = dnn_blocks_of(l);
+    struct dnn_strides b = dnn_strides_of(l);
     int order[DNN_RANK_MAX];
-    return !b.blocked || b.inner_count || find_order(b.rank, b.dims, b.strides, order);
+    return b.form != DNN_STRIDES_ALL || find_order(b.rank, b.dims, b.strides, order);
 }
 
 struct dnn_layout *dnn_layout_settled(const struct dnn_layout *l)
 {
-    struct dnn_blocks b = dnn_blocks_of(l);
+    struct dnn_strides b = dnn_strides_of(l);
     int order[DNN_RANK_MAX];
     int64_t strides[DNN_RANK_MAX];
-    if (!b.blocked || b.inner_count)
+    if (b.form != DNN_STRIDES_ALL)
         return dnn_layout_copy(l);
     if (!find_order(b.rank, b.dims, b.strides, order))
         return dnn_layout_new(b.rank, b.dims, DNN_PLAIN);
@@ -186,9 +186,9 @@ struct dnn_layout *dnn_layout_settled(const struct dnn_layout *l)
 
 int dnn_layout_innermost(const struct dnn_layout *l)
 {
-    struct dnn_blocks b = dnn_blocks_of(l);
+    struct dnn_strides b = dnn_strides_of(l);
     int ret = -1;
-    for (int d = 0; d < b.rank && b.blocked && !b.inner_count; d++)
+    for (int d = 0; d < b.rank && b.form == DNN_STRIDES_ALL; d++)
         if (b.dims[d] > 1 && (ret < 0 || b.strides[d] < b.strides[ret]))
             ret = d;
     return ret;

@@ -1,5 +1,5 @@
 /* Which oneDNN operation a node is. A form that oneDNN lacks stays STEP_PLAIN. */
-#include "nn/steps.h"
+#include "nn/lower.h"
 
 #include <float.h>
 #include <math.h>
@@ -16,12 +16,6 @@ static bool constant_f32(const struct tensor *t)
     return t && t->data && t->type == TENSOR_F32;
 }
 
-static void use_inputs(struct step *p, const struct node *n, int count)
-{
-    p->in_count = count;
-    memcpy(p->in, n->in, (size_t)count * sizeof *p->in);
-}
-
 static void add_unary(struct step *p, enum dnn_unary kind, double alpha, double beta)
 {
     p->kind = STEP_UNARY;
@@ -35,7 +29,7 @@ static void lower_clip(struct step *p, const struct op_call *c)
     double low, high;
     if (!clip_bounds(c, &low, &high) || low > high)
         return;
-    use_inputs(p, c->node, 1);
+    lower_inputs(p, c->node, 1);
     if (low == 0 && high > (double)FLT_MAX)
         add_unary(p, DNN_RELU, 0, 0);
     else
@@ -91,7 +85,7 @@ static void lower_unary(struct step *p, const struct op_call *c)
     default:
         return;
     }
-    use_inputs(p, c->node, 1);
+    lower_inputs(p, c->node, 1);
 }
 
 /* x op number, or number op x, as a function of x. */
@@ -164,7 +158,7 @@ static void lower_binary(struct step *p, const struct op_call *c)
     bool commutes = p->binary != DNN_SUB && p->binary != DNN_DIV;
     if (!first && !second)
         return;
-    use_inputs(p, c->node, 2);
+    lower_inputs(p, c->node, 2);
     if (!first || (commutes && second && c->in[0]->data)) {
         p->in[0] = c->node->in[1];
         p->in[1] = c->node->in[0];
@@ -192,7 +186,7 @@ static enum err_code lower_conv(struct step *p, const struct op_call *c, struct 
     p->group = node_int(c->node, "group", 1);
     p->weight.data = w->data;
     p->bias.data = b ? b->data : NULL;
-    use_inputs(p, c->node, 1);
+    lower_inputs(p, c->node, 1);
     return ERR_OK;
 }
 
@@ -209,7 +203,7 @@ static void lower_norm(struct step *p, const struct op_call *c)
     p->mean = c->in[3]->data;
     p->variance = c->in[4]->data;
     p->epsilon = node_float(c->node, "epsilon", 1e-5f);
-    use_inputs(p, c->node, 1);
+    lower_inputs(p, c->node, 1);
 }
 
 /* weight as [width][depth], times alpha. */
@@ -255,7 +249,7 @@ static enum err_code lower_gemm(struct step *p, const struct op_call *c, struct 
             p->bias.owned[i] = beta * ((const float *)b->data)[tensor_count(b) == 1 ? 0 : i];
     }
     p->kind = STEP_INNER;
-    use_inputs(p, c->node, 1);
+    lower_inputs(p, c->node, 1);
     return ERR_OK;
 }
 
@@ -269,11 +263,11 @@ static enum err_code lower_matmul(struct step *p, const struct op_call *c, struc
         p->depth = b->dims[0];
         p->width = b->dims[1];
         p->kind = STEP_INNER;
-        use_inputs(p, c->node, 1);
+        lower_inputs(p, c->node, 1);
         return set_inner_weight(p, b, false, 1, e);
     }
     p->kind = STEP_MATMUL;
-    use_inputs(p, c->node, 2);
+    lower_inputs(p, c->node, 2);
     return ERR_OK;
 }
 
@@ -296,7 +290,7 @@ static enum err_code lower_pool(struct step *p, const struct op_call *c, struct 
     }
     p->kind = STEP_POOL;
     p->pool_kind = is_max ? DNN_POOL_MAX : all ? DNN_POOL_MEAN_ALL : DNN_POOL_MEAN_INSIDE;
-    use_inputs(p, c->node, 1);
+    lower_inputs(p, c->node, 1);
     return ERR_OK;
 }
 
@@ -313,7 +307,7 @@ static void lower_global_pool(struct step *p, const struct op_call *c, enum dnn_
     }
     p->kind = STEP_POOL;
     p->pool_kind = kind;
-    use_inputs(p, c->node, 1);
+    lower_inputs(p, c->node, 1);
 }
 
 static enum err_code lower_mean(struct step *p, const struct op_call *c, struct err *e)
@@ -345,7 +339,7 @@ static void lower_softmax(struct step *p, const struct op_call *c)
     p->rows = tensor_span(x, 0, axis);
     p->depth = to_end ? tensor_span(x, axis, x->rank) : x->dims[axis];
     p->width = to_end ? 1 : tensor_span(x, axis + 1, x->rank);
-    use_inputs(p, c->node, 1);
+    lower_inputs(p, c->node, 1);
 }
 
 static void lower_layer_norm(struct step *p, const struct op_call *c)
@@ -367,7 +361,7 @@ static void lower_layer_norm(struct step *p, const struct op_call *c)
     p->scale = scale->data;
     p->shift = shift->data;
     p->epsilon = node_float(c->node, "epsilon", 1e-5f);
-    use_inputs(p, c->node, 1);
+    lower_inputs(p, c->node, 1);
 }
 
 static void lower_lrn(struct step *p, const struct op_call *c)
@@ -380,71 +374,13 @@ static void lower_lrn(struct step *p, const struct op_call *c)
     p->alpha = node_float(c->node, "alpha", 1e-4f);
     p->beta = node_float(c->node, "beta", 0.75f);
     p->k = node_float(c->node, "bias", 1);
-    use_inputs(p, c->node, 1);
-}
-
-static enum err_code lower_slice(struct step *p, const struct op_call *c, struct err *e)
-{
-    struct slice_range range;
-    enum err_code r = slice_ranges(c, &range, e);
-    if (r)
-        return r;
-    for (int d = 0; d < c->in[0]->rank; d++) {
-        if (range.step[d] < 0)
-            return ERR_OK;
-        p->start[d] = range.start[d];
-        p->by[d] = range.step[d];
-    }
-    p->kind = STEP_SLICE;
-    use_inputs(p, c->node, 1);
-    return ERR_OK;
-}
-
-/* Nothing to pad: the same value. Noughts around a picture: a convolution may take them. */
-static enum err_code lower_pad(struct step *p, const struct op_call *c, struct err *e)
-{
-    const struct tensor *x = c->in[0], *value = c->node->in_count > 2 ? c->in[2] : NULL;
-    int64_t pads[2 * TENSOR_RANK_MAX];
-    enum err_code r = pad_amounts(c, pads, e);
-    if (r)
-        return r;
-    if (tensor_same_shape(x, c->out[0])) {
-        for (int d = 0; d < 2 * x->rank; d++)
-            if (pads[d])
-                return ERR_OK;
-        p->kind = STEP_VIEW;
-        use_inputs(p, c->node, 1);
-        return ERR_OK;
-    }
-    if (strcmp(node_string(c->node, "mode", "constant"), "constant") != 0 ||
-        (value && (!value->data || tensor_real(value, 0) != 0)) ||
-        (!value && node_float(c->node, "value", 0) != 0))
-        return ERR_OK;
-    for (int d = 0; d < x->rank; d++) {
-        p->start[d] = pads[d];
-        p->by[d] = pads[x->rank + d];
-        if (p->start[d] < 0 || p->by[d] < 0 || (d < 2 && (p->start[d] || p->by[d])))
-            return ERR_OK;
-    }
-    p->zero_pad = true;
-    return ERR_OK;
-}
-
-static void lower_split(struct step *p, const struct op_call *c)
-{
-    for (int k = 0; k < c->node->out_count; k++)
-        if (!c->out[k] || !tensor_count(c->out[k]))
-            return;
-    if (!op_axis(node_int(c->node, "axis", 0), c->in[0]->rank, &p->axis))
-        return;
-    p->kind = STEP_SPLIT;
-    use_inputs(p, c->node, 1);
+    lower_inputs(p, c->node, 1);
 }
 
 enum err_code steps_lower(struct steps *s, const struct op_call *c, struct step *p, struct err *e)
 {
     (void)s;
-    use_inputs(p, c->node, c->node->in_count);
+    lower_inputs(p, c->node, c->node->in_count);
     for (int i = 0; i < c->node->in_count; i++)
         if (c->in[i] && !tensor_count(c->in[i]))
             return ERR_OK;
@@ -453,7 +389,7 @@ enum err_code steps_lower(struct steps *s, const struct op_call *c, struct step 
         kind == OP_IDENTITY || (kind == OP_DROPOUT && (c->node->out_count < 2 || !c->out[1])) ||
         (kind == OP_CAST && c->in[0]->type == c->out[0]->type)) {
         p->kind = STEP_VIEW;
-        use_inputs(p, c->node, 1);
+        lower_inputs(p, c->node, 1);
         return ERR_OK;
     }
     if (c->out[0]->type != TENSOR_F32 || c->in[0]->type != TENSOR_F32)
