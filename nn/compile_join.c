@@ -101,7 +101,8 @@ enum err_code compile_binary(struct plan *p, const struct steps *s, const struct
         r = dnn_binary_new(p->engine, step->binary, first, second, first, &posts, &binary, e);
     if (!r)
         r = compile_emit(p, s, step, binary, x, first, first, dnn_layout_copy(first), &i, e);
-    return r ? r : plan_arg(p, i, DNN_SRC1, y, second, e);
+    int role = step->binary == DNN_PRELU ? DNN_WEIGHT : DNN_SRC1;
+    return r ? r : plan_arg(p, i, role, y, second, e);
 }
 
 /* Inputs may be written straight into the output when they follow one another in memory there. */

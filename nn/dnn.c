@@ -66,6 +66,8 @@ static dnnl_alg_kind_t binary_alg(enum dnn_binary kind)
         return dnnl_binary_min;
     case DNN_MAX:
         return dnnl_binary_max;
+    case DNN_PRELU:
+        break;
     }
     return dnnl_alg_kind_undef;
 }
@@ -279,11 +281,24 @@ enum err_code dnn_unary_new(struct dnn_engine *d, const struct dnn_layout *data,
                                                     beta, attr));
 }
 
+static enum err_code prelu_new(struct dnn_engine *d, const struct dnn_layout *a,
+                               const struct dnn_layout *slope, const struct dnn_layout *dst,
+                               struct dnn_primitive **ret, struct err *e)
+{
+    (void)dst; /* 2.x takes a's */
+    MAKE("slope below nought", NULL, dnnl_prelu_desc_t,
+         dnnl_prelu_forward_desc_init(&op, dnnl_forward_inference, MD(a), MD(slope)),
+         dnnl_prelu_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference, MD(a),
+                                                  MD(slope), MD(dst), attr));
+}
+
 enum err_code dnn_binary_new(struct dnn_engine *d, enum dnn_binary kind, const struct dnn_layout *a,
                              const struct dnn_layout *b, const struct dnn_layout *dst,
                              const struct dnn_posts *posts, struct dnn_primitive **ret,
                              struct err *e)
 {
+    if (kind == DNN_PRELU)
+        return prelu_new(d, a, b, dst, ret, e);
     MAKE("binary", posts, dnnl_binary_desc_t,
          dnnl_binary_desc_init(&op, binary_alg(kind), MD(a), MD(b), MD(dst)),
          dnnl_binary_primitive_desc_create(&desc, d->engine, binary_alg(kind), MD(a), MD(b),

@@ -82,7 +82,8 @@ enum dnn_unary {
     DNN_SWISH, /* x logistic(alpha x) */
     DNN_POW    /* alpha x^beta */
 };
-enum dnn_binary { DNN_ADD, DNN_SUB, DNN_MUL, DNN_DIV, DNN_MIN, DNN_MAX };
+/* DNN_PRELU: x, or below 0 x times the other operand, which is the WEIGHT; it takes no posts. */
+enum dnn_binary { DNN_ADD, DNN_SUB, DNN_MUL, DNN_DIV, DNN_MIN, DNN_MAX, DNN_PRELU };
 
 /* What is done to a result before it is stored. */
 struct dnn_post {

@@ -56,8 +56,8 @@ static void take_over(struct steps *s, struct makers *m, struct step *into, stru
 
 static bool takes_posts(const struct step *p)
 {
-    return p && (p->kind == STEP_CONV || p->kind == STEP_INNER || p->kind == STEP_BINARY ||
-                 p->kind == STEP_MATMUL);
+    return p && (p->kind == STEP_CONV || p->kind == STEP_INNER ||
+                 (p->kind == STEP_BINARY && p->binary != DNN_PRELU) || p->kind == STEP_MATMUL);
 }
 
 static bool fuse_unary(struct steps *s, struct makers *m, struct step *p)

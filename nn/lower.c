@@ -116,6 +116,11 @@ static bool lower_scalar(struct step *p, const struct op_call *c, int which)
             return false;
         add_unary(p, DNN_POW, 1, k);
         break;
+    case OP_PRELU:
+        if (!which)
+            return false;
+        add_unary(p, DNN_RELU, k, 0);
+        break;
     default:
         return false;
     }
@@ -149,13 +154,16 @@ static void lower_binary(struct step *p, const struct op_call *c)
     case OP_MAX:
         p->binary = DNN_MAX;
         break;
+    case OP_PRELU:
+        p->binary = DNN_PRELU;
+        break;
     default:
         return;
     }
     /* oneDNN broadcasts the second operand only. */
     bool first = tensor_same_shape(c->in[0], c->out[0]);
     bool second = tensor_same_shape(c->in[1], c->out[0]);
-    bool commutes = p->binary != DNN_SUB && p->binary != DNN_DIV;
+    bool commutes = p->binary != DNN_SUB && p->binary != DNN_DIV && p->binary != DNN_PRELU;
     if (!first && !second)
         return;
     lower_inputs(p, c->node, 2);
@@ -414,6 +422,7 @@ enum err_code steps_lower(struct steps *s, const struct op_call *c, struct step 
     case OP_POW:
     case OP_MIN:
     case OP_MAX:
+    case OP_PRELU:
         lower_binary(p, c);
         return ERR_OK;
     case OP_MAX_POOL:
