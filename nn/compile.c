@@ -1,6 +1,7 @@
 #include "nn/plan_parts.h"
 
 #include "data/base/cleanup.h"
+#include "nn/split.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,7 +91,7 @@ enum err_code plan_arg(struct plan *p, struct instr *i, int role, struct operand
     if (!grown)
         return no_memory(e);
     i->args = grown;
-    struct arg a = { role, of, layout ? dnn_layout_copy(layout) : NULL };
+    struct arg a = { role, of, layout ? dnn_layout_copy(layout) : NULL, 0 };
     if (layout && !a.layout)
         return no_memory(e);
     i->args[i->arg_count++] = a;
@@ -213,6 +214,8 @@ enum err_code plan_fetch(struct plan *p, int value, const struct dnn_layout *wan
         r = plan_arg(p, i, DNN_SRC, (struct operand){ value, -1 }, p->values[value].layout, e);
     if (!r)
         r = plan_arg(p, i, DNN_DST, (struct operand){ copy, -1 }, want, e);
+    if (!r)
+        r = split_reorder(p, e);
     if (r)
         return r;
     if (!fresh)
@@ -308,13 +311,15 @@ static enum err_code compile_all(struct plan *p, const struct steps *s, struct e
     /* Blocks round channels up; 16 is the widest block. */
     if (!r)
         r = plan_place(p, (size_t)FRAME_BYTES_MAX * 4 * (size_t)s->frame->batch, e);
+    if (!r)
+        r = plan_segment(p, e);
     for (int v = 0; v < p->value_count; v++)
         p->values[v].shape.data = NULL;
     return r;
 }
 
-enum err_code plan_compile(const struct frame *f, int output, bool pool, struct plan **ret,
-                           struct err *e)
+enum err_code plan_compile(const struct frame *f, int output, bool pool, int threads,
+                           struct plan **ret, struct err *e)
 {
     struct steps s;
     enum err_code r = steps_new(f, output, pool, &s, e);
@@ -326,6 +331,7 @@ enum err_code plan_compile(const struct frame *f, int output, bool pool, struct 
         return no_memory(e);
     }
     p->repeat = 1;
+    p->threads = threads;
     p->opset = f->graph->opset;
     r = steps_fuse(&s, e);
     if (!r)

@@ -27,6 +27,12 @@ struct dnn_layout *compile_settled(const struct plan *p, int value);
 void compile_share_room(struct plan *p, int out, int in, size_t offset);
 /* The step's posts; with: the layout for a binary in place of a sum, or NULL. */
 struct dnn_posts compile_posts(const struct step *step, const struct dnn_layout *with);
+/* Everything of a convolution but its layouts; sum_with as for compile_posts(). */
+struct dnn_conv compile_conv_geometry(const struct step *step, const struct dnn_layout *sum_with);
+/* Index of the sum among the posts, or -1. */
+int compile_sum_post(const struct step *step);
+/* Is compile_conv_halves() the better way for this step on two lanes? */
+bool compile_conv_has_halves(const struct plan *p, const struct steps *s, const struct step *step);
 /* The value in row-major order. */
 enum err_code compile_fetch_plain(struct plan *p, int value, struct operand *ret, struct err *e)
     MUST_USE;
@@ -44,6 +50,7 @@ enum err_code compile_vector(struct plan *p, int instr, int role, const float *d
     enum err_code compile_##kind(struct plan *p, const struct steps *s, const struct step *step,   \
                                  struct err *e) MUST_USE;
 COMPILE_STEP(conv)
+COMPILE_STEP(conv_halves)
 COMPILE_STEP(softmax)
 COMPILE_STEP(layer_norm)
 COMPILE_STEP(inner)

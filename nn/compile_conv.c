@@ -2,11 +2,12 @@
 #include "nn/compile.h"
 
 #include "data/base/cleanup.h"
+#include "nn/split.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static int sum_post(const struct step *step)
+int compile_sum_post(const struct step *step)
 {
     for (int i = 0; i < step->post_count; i++)
         if (step->posts[i].kind == POST_SUM)
@@ -26,6 +27,24 @@ static void forget_copies(struct plan *p, int value)
 
 /* ---- convolution ---- */
 
+/* Everything of a convolution but its layouts. */
+struct dnn_conv compile_conv_geometry(const struct step *step, const struct dnn_layout *sum_with)
+{
+    struct dnn_conv c = { .spatial = step->window.spatial, .posts = compile_posts(step, sum_with) };
+    memcpy(c.stride, step->window.stride, sizeof c.stride);
+    memcpy(c.dilation, step->window.dilation, sizeof c.dilation);
+    memcpy(c.low, step->window.low, sizeof c.low);
+    for (int d = 0; d < c.spatial; d++) {
+        /* What is left over by the stride needs no padding; oneDNN wants the exact fit. */
+        int64_t reach = (c.dilation[d] * (step->window.kernel[d] - 1) + 1) +
+                        (step->window.out[d] - 1) * c.stride[d];
+        c.high[d] = reach - step->window.in[d] - c.low[d];
+        if (c.high[d] < 0)
+            c.high[d] = step->window.high[d];
+    }
+    return c;
+}
+
 /* The primitive for given source and destination forms. sum_with: NULL when a sum is in place. */
 static enum err_code make_conv(struct plan *p, const struct steps *s, const struct step *step,
                                const struct dnn_layout *dst, const struct dnn_layout *sum_with,
@@ -40,23 +59,11 @@ static enum err_code make_conv(struct plan *p, const struct steps *s, const stru
     LAYOUT bias = step->bias.data ? dnn_layout_new(1, w->dims, DNN_PLAIN) : NULL;
     if (!src || !weight || (step->bias.data && !bias))
         return compile_no_memory(e);
-    struct dnn_conv c = { .src = src,
-                          .weight = weight,
-                          .bias = bias,
-                          .dst = dst,
-                          .spatial = step->window.spatial,
-                          .posts = compile_posts(step, sum_with) };
-    memcpy(c.stride, step->window.stride, sizeof c.stride);
-    memcpy(c.dilation, step->window.dilation, sizeof c.dilation);
-    memcpy(c.low, step->window.low, sizeof c.low);
-    for (int d = 0; d < c.spatial; d++) {
-        /* What is left over by the stride needs no padding; oneDNN wants the exact fit. */
-        int64_t reach = (c.dilation[d] * (step->window.kernel[d] - 1) + 1) +
-                        (step->window.out[d] - 1) * c.stride[d];
-        c.high[d] = reach - step->window.in[d] - c.low[d];
-        if (c.high[d] < 0)
-            c.high[d] = step->window.high[d];
-    }
+    struct dnn_conv c = compile_conv_geometry(step, sum_with);
+    c.src = src;
+    c.weight = weight;
+    c.bias = bias;
+    c.dst = dst;
     return dnn_conv_new(p->engine, &c, ret, e);
 }
 
@@ -70,7 +77,7 @@ static enum err_code choose_conv(struct plan *p, const struct steps *s, const st
     LAYOUT any = dnn_layout_new(y->rank, y->dims, DNN_ANY);
     if (!any)
         return compile_no_memory(e);
-    int sum = sum_post(step);
+    int sum = compile_sum_post(step);
     if (sum < 0)
         return make_conv(p, s, step, any, NULL, ret, e);
 
@@ -122,6 +129,8 @@ static enum err_code conv_params(struct plan *p, const struct steps *s, const st
 enum err_code compile_conv(struct plan *p, const struct steps *s, const struct step *step,
                            struct err *e)
 {
+    if (compile_conv_has_halves(p, s, step))
+        return compile_conv_halves(p, s, step, e);
     struct dnn_primitive *conv = NULL;
     struct operand other = { -1, -1 }, src, weight, bias;
     bool in_place = false;
@@ -150,7 +159,7 @@ enum err_code compile_conv(struct plan *p, const struct steps *s, const struct s
     if (!r && step->bias.data)
         r = plan_arg(p, i, DNN_BIAS, bias, bias_layout, e);
     if (!r && other.value >= 0 && !in_place)
-        r = plan_arg(p, i, DNN_POST_FIRST + sum_post(step), other, dst_layout, e);
+        r = plan_arg(p, i, DNN_POST_FIRST + compile_sum_post(step), other, dst_layout, e);
     if (!r)
         r = plan_define(p, step->out, dnn_layout_copy(dst_layout), e);
     if (!r && in_place) {
@@ -159,5 +168,6 @@ enum err_code compile_conv(struct plan *p, const struct steps *s, const struct s
     }
     if (!r)
         r = plan_arg(p, i, DNN_DST, compile_at(step->out), dst_layout, e);
-    return r;
+    struct dnn_conv c = compile_conv_geometry(step, in_place ? NULL : dst_layout);
+    return r ? r : split_conv(p, &c, e);
 }

@@ -2,6 +2,7 @@
 #include "nn/compile.h"
 
 #include "data/base/cleanup.h"
+#include "nn/split.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -192,6 +193,8 @@ enum err_code compile_concat(struct plan *p, const struct steps *s, const struct
         r = plan_define(p, step->out, dst ? dnn_layout_copy(dst) : NULL, e);
     if (!r)
         r = plan_arg(p, i, DNN_DST, compile_at(step->out), dst, e);
+    if (!r && step->axis == 1)
+        r = split_concat(p, e);
     for (size_t k = 0; k < count; k++)
         dnn_layout_free(layouts[k]);
     return r;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { INNER_HALVES_MIN = 64 }; /* columns */
+
 enum err_code compile_softmax(struct plan *p, const struct steps *s, const struct step *step,
                               struct err *e)
 {
@@ -42,39 +44,65 @@ enum err_code compile_layer_norm(struct plan *p, const struct steps *s, const st
     return r;
 }
 
-enum err_code compile_inner(struct plan *p, const struct steps *s, const struct step *step,
-                            struct err *e)
+/* Entries [from, from + count) of each row of the result; lane 1 appends to what is defined. */
+static enum err_code inner_part(struct plan *p, const struct steps *s, const struct step *step,
+                                struct operand in, int64_t from, int64_t count, int lane,
+                                struct err *e)
 {
-    const int64_t in_dims[] = { step->rows, step->depth }, out_dims[] = { step->rows, step->width };
-    const int64_t weight_dims[] = { step->width, step->depth };
+    const int64_t in_dims[] = { step->rows, step->depth }, out_dims[] = { step->rows, count };
+    const int64_t weight_dims[] = { count, step->depth };
     LAYOUT src = dnn_layout_new(2, in_dims, DNN_PLAIN);
     LAYOUT dst = dnn_layout_new(2, out_dims, DNN_PLAIN);
     LAYOUT any = dnn_layout_new(2, weight_dims, DNN_ANY);
-    LAYOUT from = dnn_layout_new(2, weight_dims, DNN_PLAIN);
+    LAYOUT plain = dnn_layout_new(2, weight_dims, DNN_PLAIN);
     LAYOUT bias = dnn_layout_new(1, weight_dims, DNN_PLAIN);
-    struct operand in, weight;
+    struct operand weight;
     struct instr *i;
     struct dnn_primitive *inner;
     struct dnn_posts posts = compile_posts(step, NULL);
-    if (!src || !dst || !any || !from || !bias)
+    if (!src || !dst || !any || !plain || !bias)
         return compile_no_memory(e);
-    enum err_code r = compile_fetch_plain(p, step->in[0], &in, e);
-    if (!r)
-        r = dnn_inner_new(p->engine, src, any, step->bias.data ? bias : NULL, dst, &posts, &inner,
-                          e);
+    enum err_code r =
+        dnn_inner_new(p->engine, src, any, step->bias.data ? bias : NULL, dst, &posts, &inner, e);
     if (r)
         return r;
     LAYOUT to = dnn_primitive_layout(inner, DNN_WEIGHT);
-    r = to ? plan_param(p, step->weight.data, from, to, &weight, e) : compile_no_memory(e);
+    r = to ? plan_param(p, step->weight.data + from * step->depth, plain, to, &weight, e)
+           : compile_no_memory(e);
     if (r) {
         dnn_primitive_free(inner);
         return r;
     }
-    r = compile_emit(p, s, step, inner, in, src, dst, plan_plain(&s->values[step->out]), &i, e);
+    r = plan_emit(p, inner, compile_name(s, step), &i, e);
+    if (r)
+        return r;
+    i->lane = lane;
+    r = plan_arg(p, i, DNN_SRC, in, src, e);
     if (!r)
-        r = plan_arg(p, &p->instrs[p->instr_count - 1], DNN_WEIGHT, weight, to, e);
+        r = plan_arg(p, i, DNN_DST, compile_at(step->out), dst, e);
+    if (!r)
+        i->args[1].offset = (size_t)from * sizeof(float);
+    if (!r)
+        r = plan_arg(p, i, DNN_WEIGHT, weight, to, e);
     if (!r && step->bias.data)
-        r = compile_vector(p, p->instr_count - 1, DNN_BIAS, step->bias.data, step->width, e);
+        r = compile_vector(p, p->instr_count - 1, DNN_BIAS, step->bias.data + from, count, e);
+    return r;
+}
+
+enum err_code compile_inner(struct plan *p, const struct steps *s, const struct step *step,
+                            struct err *e)
+{
+    struct operand in;
+    enum err_code r = compile_fetch_plain(p, step->in[0], &in, e);
+    if (!r)
+        r = plan_define(p, step->out, plan_plain(&s->values[step->out]), e);
+    bool halves = p->threads > 1 && step->rows == 1 && step->width >= INNER_HALVES_MIN;
+    /* A whole number of cache lines. */
+    int64_t cut = halves ? (step->width / 2 + 15) / 16 * 16 : step->width;
+    if (!r)
+        r = inner_part(p, s, step, in, 0, cut, 0, e);
+    if (!r && halves)
+        r = inner_part(p, s, step, in, cut, step->width - cut, 1, e);
     return r;
 }
 

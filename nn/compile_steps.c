@@ -2,6 +2,7 @@
 #include "nn/compile.h"
 
 #include "data/base/cleanup.h"
+#include "nn/split.h"
 
 #include <string.h>
 
@@ -103,7 +104,7 @@ static enum err_code compile_norm(struct plan *p, const struct steps *s, const s
     static const int roles[] = { DNN_SCALE, DNN_SHIFT, DNN_MEAN, DNN_VARIANCE };
     for (int k = 0; k < 4 && !r; k++)
         r = compile_vector(p, p->instr_count - 1, roles[k], numbers[k], channels, e);
-    return r;
+    return r ? r : split_norm(p, step->epsilon, step->relu, e);
 }
 
 static enum err_code compile_unary(struct plan *p, const struct steps *s, const struct step *step,
@@ -207,7 +208,8 @@ static enum err_code compile_pool(struct plan *p, const struct steps *s, const s
     }
     if (!tensor_same_shape(&y, &s->values[step->out]))
         return pool_to_view(p, s, step, pool, in, src, dst, e);
-    return compile_emit(p, s, step, pool, in, src, dst, dnn_layout_copy(dst), &i, e);
+    r = compile_emit(p, s, step, pool, in, src, dst, dnn_layout_copy(dst), &i, e);
+    return r ? r : split_pool(p, &c, e);
 }
 
 static enum err_code compile_lrn(struct plan *p, const struct steps *s, const struct step *step,

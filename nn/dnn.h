@@ -35,6 +35,10 @@ enum dnn_form { DNN_PLAIN, DNN_ANY };
 struct dnn_layout *dnn_layout_new(int rank, const int64_t *dims, enum dnn_form form);
 /* Row-major dims[perm[i]] seen as dims[i]; for transposed operands. */
 struct dnn_layout *dnn_layout_strided(int rank, const int64_t *dims, const int64_t *strides);
+/* Of a spatial tensor: channels in blocks of dnn_block(), what convolutions of this machine take.
+ */
+struct dnn_layout *dnn_layout_blocked(int rank, const int64_t *dims);
+int dnn_block(void);
 /* The blocks, or the order of dims, of `like` on other dims of the same rank. */
 struct dnn_layout *dnn_layout_like(const struct dnn_layout *like, const int64_t *dims);
 /* The same numbers under other dims; NULL when no layout says that, or without memory.
@@ -64,6 +68,11 @@ int64_t dnn_layout_block(const struct dnn_layout *l);
 /* Each dim has one stride: row-major, channels last, and the like. */
 bool dnn_layout_is_strided(const struct dnn_layout *l);
 size_t dnn_layout_bytes(const struct dnn_layout *l);
+/* Returns the rank. */
+int dnn_layout_dims(const struct dnn_layout *l, int64_t ret[DNN_RANK_MAX]);
+/* Bytes from one row (dim 2) of a single picture to the next when its rows follow one another in
+ * memory, as with channels last; else 0. */
+size_t dnn_layout_row(const struct dnn_layout *l);
 
 enum dnn_unary {
     DNN_RELU, /* alpha: slope below 0 */

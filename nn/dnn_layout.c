@@ -90,6 +90,18 @@ void dnn_layout_free(struct dnn_layout *l)
     free(l);
 }
 
+int dnn_block(void)
+{
+    return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core ? 16 : 8;
+}
+
+struct dnn_layout *dnn_layout_blocked(int rank, const int64_t *dims)
+{
+    if (rank != 4)
+        return NULL;
+    return layout_tagged(rank, dims, dnn_block() == 16 ? dnnl_nChw16c : dnnl_nChw8c);
+}
+
 /* The blocking of a layout, read the same way from both versions. */
 struct blocks {
     int rank, inner_count;
@@ -236,4 +248,21 @@ struct dnn_strides dnn_strides_of(const struct dnn_layout *l)
         ret.strides[d] = b.strides[d];
     }
     return ret;
+}
+
+int dnn_layout_dims(const struct dnn_layout *l, int64_t ret[DNN_RANK_MAX])
+{
+    struct blocks b = blocks_of(l);
+    for (int d = 0; d < b.rank && d < DNN_RANK_MAX; d++)
+        ret[d] = b.dims[d];
+    return b.rank;
+}
+
+size_t dnn_layout_row(const struct dnn_layout *l)
+{
+    struct blocks b = blocks_of(l);
+    if (!b.blocked || b.inner_count || b.rank != 4 || b.dims[0] != 1)
+        return 0;
+    int64_t row = b.dims[1] * b.dims[3];
+    return b.strides[2] == row ? (size_t)row * sizeof(float) : 0;
 }

@@ -1,12 +1,13 @@
 #include "nn/plan_parts.h"
 
 #include "data/base/cleanup.h"
+#include "nn/duo.h"
 #include "nn/network_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_MAX = 1024 };
+enum { BATCH_MAX = 1024, LANES = 2 };
 
 /* One instruction with the addresses of one scratch. */
 struct bound {
@@ -27,7 +28,10 @@ struct outside {
 
 struct plan_scratch {
     const struct plan *plan;
-    uint8_t *arena, *pad;
+    uint8_t *arena, *pads[LANES];
+    struct duo *duo;     /* NULL: one lane */
+    struct err lane_err; /* of lane 1, within a segment */
+    enum err_code lane_code;
     struct bound *bound; /* [instr_count] */
     struct outside *outside;
     int outside_count, outside_max;
@@ -66,6 +70,7 @@ void plan_free(struct plan *p)
     free(p->values);
     free(p->params);
     free(p->inputs);
+    free(p->segments);
     dnn_engine_free(p->engine);
     free(p);
 }
@@ -89,7 +94,7 @@ enum err_code plan_new(const struct network *n, const struct plan_options *o, st
         return r;
     struct plan *p;
     int saved = dnn_thread_enter();
-    r = plan_compile(&f, output, o->pool, &p, e);
+    r = plan_compile(&f, output, o->pool, o->threads == 2 ? 2 : 1, &p, e);
     dnn_thread_leave(saved);
     frame_fini(&f);
     if (r)
@@ -118,7 +123,7 @@ size_t plan_bytes(const struct plan *p)
 
 size_t plan_scratch_bytes(const struct plan *p)
 {
-    return p->arena + p->scratchpad;
+    return p->arena + p->scratchpad * (size_t)p->threads;
 }
 
 const char *plan_engine_text(void)
@@ -130,6 +135,7 @@ void plan_scratch_free(struct plan_scratch *s)
 {
     if (!s)
         return;
+    duo_free(s->duo);
     for (int i = 0; s->bound && i < s->plan->instr_count; i++) {
         struct bound *b = &s->bound[i];
         dnn_call_free(b->call);
@@ -143,7 +149,8 @@ void plan_scratch_free(struct plan_scratch *s)
     free(s->bound);
     free(s->outside);
     free(s->arena);
-    free(s->pad);
+    free(s->pads[0]);
+    free(s->pads[1]);
     free(s);
 }
 
@@ -167,13 +174,15 @@ static enum err_code follow(struct plan_scratch *s, struct outside o, struct err
 }
 
 /* Address of an operand, or NULL and the buffer that it is in. */
-static void *address(const struct plan_scratch *s, struct operand of, struct outside *ret)
+static void *address(const struct plan_scratch *s, const struct arg *a, struct outside *ret)
 {
     const struct plan *p = s->plan;
+    struct operand of = a->of;
     *ret = (struct outside){ 0 };
     if (of.value < 0)
         return p->params[of.param].data;
     const struct plan_value *root = &p->values[plan_root(p, of.value, &ret->offset)];
+    ret->offset += a->offset;
     if (root->room == ROOM_ARENA)
         return s->arena + root->at + ret->offset;
     ret->input = root->room == ROOM_INPUT ? root->input : -1;
@@ -189,7 +198,7 @@ static enum err_code bind_dnn(struct plan_scratch *s, const struct instr *x, str
     for (int k = 0; k < x->arg_count && !r; k++) {
         const struct arg *a = &x->args[k];
         struct outside o;
-        void *data = address(s, a->of, &o);
+        void *data = address(s, a, &o);
         struct dnn_memory *m = a->of.value < 0 ? s->plan->params[a->of.param].memory : NULL;
         if (!m) {
             r = dnn_memory_new(d, a->layout, data, &b->memories[k], e);
@@ -206,7 +215,7 @@ static enum err_code bind_dnn(struct plan_scratch *s, const struct instr *x, str
     struct dnn_layout *layout = dnn_primitive_layout(x->primitive, DNN_SCRATCHPAD);
     if (!layout)
         return no_memory(e);
-    r = dnn_memory_new(d, layout, s->pad, &b->memories[x->arg_count], e);
+    r = dnn_memory_new(d, layout, s->pads[x->lane], &b->memories[x->arg_count], e);
     dnn_layout_free(layout);
     if (!r)
         dnn_call_set(b->call, x->arg_count, DNN_SCRATCHPAD, b->memories[x->arg_count]);
@@ -231,7 +240,7 @@ static enum err_code bind_loop(struct plan_scratch *s, const struct instr *x, st
         bool left_out = x->tensors && x->tensors[k].type == TENSOR_NONE;
         struct outside o;
         if (!left_out) {
-            b->tensors[k].data = address(s, x->args[k].of, &o);
+            b->tensors[k].data = address(s, &x->args[k], &o);
             o.data = &b->tensors[k].data;
             if (!b->tensors[k].data)
                 r = follow(s, o, e);
@@ -259,6 +268,63 @@ static enum err_code bind_all(struct plan_scratch *s, struct err *e)
     return r;
 }
 
+static enum err_code run_instr(const struct plan_scratch *s, int i, struct err *e)
+{
+    const struct instr *x = &s->plan->instrs[i];
+    const struct bound *b = &s->bound[i];
+    switch (x->kind) {
+    case INSTR_DNN:
+        return dnn_call_run(b->call, e);
+    case INSTR_COPY:
+        memcpy(b->tensors[1].data, b->tensors[0].data, s->plan->values[x->args[1].of.value].bytes);
+        return ERR_OK;
+    case INSTR_LOOP:
+        break;
+    }
+    struct op_call c = { &s->graph, x->node, b->in, b->out };
+    return x->node->op->eval(&c, e);
+}
+
+static enum err_code run_lane(const struct plan_scratch *s, int segment, int lane, struct err *e)
+{
+    const struct plan *p = s->plan;
+    enum err_code r = ERR_OK;
+    for (int i = p->segments[segment]; i < p->segments[segment + 1] && !r; i++)
+        if (p->instrs[i].lane == lane)
+            r = run_instr(s, i, e);
+    return r;
+}
+
+static void run_second_lane(void *context, int segment)
+{
+    struct plan_scratch *s = context;
+    int saved = dnn_thread_enter();
+    s->lane_code = run_lane(s, segment, 1, &s->lane_err);
+    dnn_thread_leave(saved);
+}
+
+static bool has_second_lane(const struct plan *p, int segment)
+{
+    for (int i = p->segments[segment]; i < p->segments[segment + 1]; i++)
+        if (p->instrs[i].lane == 1)
+            return true;
+    return false;
+}
+
+static enum err_code run_segment(struct plan_scratch *s, int segment, struct err *e)
+{
+    if (!has_second_lane(s->plan, segment))
+        return run_lane(s, segment, 0, e);
+    duo_offer(s->duo, segment);
+    enum err_code r = run_lane(s, segment, 0, e);
+    duo_finish(s->duo);
+    if (!r && s->lane_code) {
+        *e = s->lane_err;
+        r = s->lane_code;
+    }
+    return r;
+}
+
 static bool take_pages(uint8_t **ret, size_t bytes)
 {
     void *data = NULL;
@@ -277,33 +343,20 @@ enum err_code plan_scratch_new(const struct plan *p, struct plan_scratch **ret, 
     s->graph.opset = p->opset;
     s->bound = calloc((size_t)p->instr_count + 1, sizeof *s->bound);
     enum err_code r = ERR_OK;
-    if (!s->bound || !take_pages(&s->arena, p->arena) || !take_pages(&s->pad, p->scratchpad))
+    if (!s->bound || !take_pages(&s->arena, p->arena))
         r = no_memory(e);
+    for (int k = 0; k < p->threads && !r; k++)
+        r = take_pages(&s->pads[k], p->scratchpad) ? ERR_OK : no_memory(e);
     if (!r)
         r = bind_all(s, e);
+    if (!r && p->threads == 2)
+        r = duo_new(run_second_lane, s, &s->duo, e);
     if (r) {
         plan_scratch_free(s);
         return r;
     }
     *ret = s;
     return ERR_OK;
-}
-
-static enum err_code run_instr(const struct plan_scratch *s, int i, struct err *e)
-{
-    const struct instr *x = &s->plan->instrs[i];
-    const struct bound *b = &s->bound[i];
-    switch (x->kind) {
-    case INSTR_DNN:
-        return dnn_call_run(b->call, e);
-    case INSTR_COPY:
-        memcpy(b->tensors[1].data, b->tensors[0].data, s->plan->values[x->args[1].of.value].bytes);
-        return ERR_OK;
-    case INSTR_LOOP:
-        break;
-    }
-    struct op_call c = { &s->graph, x->node, b->in, b->out };
-    return x->node->op->eval(&c, e);
 }
 
 enum err_code plan_execute(const struct plan *p, struct plan_scratch *s, const void *const *inputs,
@@ -319,8 +372,12 @@ enum err_code plan_execute(const struct plan *p, struct plan_scratch *s, const v
         else
             *o->data = base + o->offset;
     }
-    for (int i = 0; i < p->instr_count && !r; i++)
-        r = run_instr(s, i, e);
+    if (s->duo)
+        for (int i = 0; i < p->segment_count && !r; i++)
+            r = run_segment(s, i, e);
+    else
+        for (int i = 0; i < p->instr_count && !r; i++)
+            r = run_instr(s, i, e);
     dnn_thread_leave(saved);
     return r;
 }

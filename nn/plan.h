@@ -6,7 +6,10 @@
  * a scratch's first run no call allocates. A plan runs on the calling thread alone: throughput
  * comes from independent callers, and nothing waits by spinning. A picture's result does not
  * depend on the thread, the scratch or what ran before it.
- * Threads: plan_new() and plan_free() any; plan_run() any number at once, one per scratch. */
+ * With two threads, for one caller on an idle machine, each scratch has a companion thread that
+ * takes half of the work when it gets a core in time (duo.h); the caller does that half itself when
+ * not, with the same bits. They may differ from those of a plan with one thread. Threads:
+ * plan_new() and plan_free() any; plan_run() any number at once, one per scratch. */
 #ifndef KENNEL_PLAN_H
 #define KENNEL_PLAN_H
 
@@ -19,6 +22,7 @@ struct plan_options {
     const char *output; /* value to compute; NULL: the network's output */
     bool pool;          /* average an output that is still spatial over height and width */
     int batch;          /* pictures a run, >= 1 */
+    int threads;        /* 2: a run may use a second core; 0 or 1: it does not */
 };
 
 /* Borrows the network during the call only. ERR_DNN, ERR_NOMEM, ERR_ONNX_OPERATOR. */

@@ -28,6 +28,7 @@ struct arg {
     int role;
     struct operand of;
     struct dnn_layout *layout; /* owned; as the primitive sees it */
+    size_t offset;             /* in the operand's numbers, bytes: of a part that is split off */
 };
 
 enum instr_kind { INSTR_DNN, INSTR_LOOP, INSTR_COPY };
@@ -40,6 +41,7 @@ struct instr {
     struct node *node;      /* owned copy; loop */
     struct tensor *tensors; /* owned; loop: shape of each arg; type NONE: left out */
     char *name;             /* owned; what it computes, for messages */
+    int lane;               /* 0: the caller's, 1: its companion's */
 };
 
 enum room { ROOM_ARENA, ROOM_INPUT, ROOM_OUTPUT };
@@ -71,6 +73,9 @@ struct plan {
     int *inputs; /* values */
     int input_count;
     int output;
+    int threads;   /* lanes, 1 or 2 */
+    int *segments; /* owned; first instruction of each, and their end (split.c) */
+    int segment_count;
     size_t arena, scratchpad, param_bytes; /* bytes */
     size_t input_size, output_size;        /* entries of one picture */
     int repeat; /* runs a call: the batch, when the network takes one picture at a time */
@@ -79,8 +84,8 @@ struct plan {
 
 /* Compiles value `output` of a frame: its inputs are those of the graph that have no data.
  * Borrows the frame during the call. */
-enum err_code plan_compile(const struct frame *f, int output, bool pool, struct plan **ret,
-                           struct err *e) MUST_USE;
+enum err_code plan_compile(const struct frame *f, int output, bool pool, int threads,
+                           struct plan **ret, struct err *e) MUST_USE;
 /* One run: buffers in the order of plan->inputs. */
 enum err_code plan_execute(const struct plan *p, struct plan_scratch *s, const void *const *inputs,
                            void *output, struct err *e) MUST_USE;
@@ -89,6 +94,9 @@ enum err_code plan_execute(const struct plan *p, struct plan_scratch *s, const v
 int plan_root(const struct plan *p, int value, size_t *ret_offset);
 /* Gives every root in the arena its place; sets arena. ERR_ONNX_LIMIT. */
 enum err_code plan_place(struct plan *p, size_t most, struct err *e) MUST_USE;
+
+/* Instructions between which the lanes need not wait for each other; after plan_place(). */
+enum err_code plan_segment(struct plan *p, struct err *e) MUST_USE;
 
 /* ---- for compile.c and compile_steps.c ---- */
 

@@ -1,5 +1,5 @@
 /* Measures one thing of one network and prints a JSON line; infer.py calls it, beside the peer.
- * usage: bench_infer latency MODEL SECONDS BATCH
+ * usage: bench_infer latency MODEL SECONDS BATCH THREADS
  *        bench_infer throughput MODEL SECONDS CALLERS
  *        bench_infer plan MODEL
  *        bench_infer peak SECONDS SIDE
@@ -97,19 +97,20 @@ static void caller_fini(struct caller *c)
     free(c->out);
 }
 
-static struct plan *compile(const struct network *n, int batch)
+static struct plan *compile(const struct network *n, int batch, int threads)
 {
     struct err e;
     struct plan *p;
-    ok(plan_new(n, &(struct plan_options){ .batch = batch }, &p, &e), &e);
+    struct plan_options o = { .batch = batch, .threads = threads };
+    ok(plan_new(n, &o, &p, &e), &e);
     return p;
 }
 
-static void latency(const char *path, double seconds, int batch)
+static void latency(const char *path, double seconds, int batch, int threads)
 {
     struct err e;
     struct network *n = load(path);
-    struct plan *p = compile(n, batch);
+    struct plan *p = compile(n, batch, threads);
     struct caller c = caller_new(p, batch);
     double *ms = claim(SAMPLES_MAX * sizeof *ms);
     int count = 0;
@@ -144,7 +145,7 @@ static void *call(void *context)
 static void throughput(const char *path, double seconds, int callers)
 {
     struct network *n = load(path);
-    struct plan *p = compile(n, 1);
+    struct plan *p = compile(n, 1, 1);
     struct caller *list = claim((size_t)callers * sizeof *list);
     for (int i = 0; i < callers; i++)
         list[i] = caller_new(p, 1);
@@ -178,7 +179,7 @@ static void plan(const char *path)
     static const int batch[] = { 1, 1, 4 };
     for (int i = 0; i < 3; i++) {
         start = clock_monotonic_us();
-        p[i] = compile(n, batch[i]);
+        p[i] = compile(n, batch[i], 1);
         ms[i] = since_ms(start);
     }
     printf("{\"load_ms\": %.2f, \"plan_ms\": %.2f, \"again_ms\": %.2f, \"batch4_ms\": %.2f}\n",
@@ -213,8 +214,8 @@ int main(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "";
     double number = argc > 3 ? atof(argv[3]) : 0;
     int count = argc > 4 ? atoi(argv[4]) : 1;
-    if (argc == 5 && strcmp(what, "latency") == 0 && count > 0)
-        latency(argv[2], number, count);
+    if (argc == 6 && strcmp(what, "latency") == 0 && count > 0)
+        latency(argv[2], number, count, atoi(argv[5]));
     else if (argc == 5 && strcmp(what, "throughput") == 0 && count > 0)
         throughput(argv[2], number, count);
     else if (argc == 3 && strcmp(what, "plan") == 0)
@@ -222,7 +223,8 @@ int main(int argc, char **argv)
     else if (argc == 4 && strcmp(what, "peak") == 0 && number > 0)
         peak(atof(argv[2]), (int)number);
     else
-        return fprintf(stderr, "usage: bench_infer latency|throughput MODEL SECONDS COUNT\n"
+        return fprintf(stderr, "usage: bench_infer latency MODEL SECONDS BATCH THREADS\n"
+                               "       bench_infer throughput MODEL SECONDS CALLERS\n"
                                "       bench_infer plan MODEL\n"
                                "       bench_infer peak SECONDS SIDE\n"),
                2;

@@ -29,7 +29,7 @@ for name in ("resnet18", "resnet50"):
 """
 BATCHES = (1, 2, 4, 8, 16)
 CORES = len(os.sched_getaffinity(0))
-THREADS = (1,)  # of one of our plans
+THREADS = tuple(range(1, min(CORES, 2) + 1))  # of one of our plans
 GFLOP = {"resnet50": 8.178}  # 4.089 G multiply-adds: convolutions and the classifier at 224 x 224
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -103,7 +103,7 @@ def one_round(model, samples, best):
     samples.add("gflops", ours("peak", 0.3, 2048)["gflops"])
     for threads in range(1, CORES + 1):
         if threads in THREADS:
-            mine = ours("latency", model, args.seconds, 1)
+            mine = ours("latency", model, args.seconds, 1, threads)
             samples.add(f"ours {threads}", mine["median_ms"])
             samples["engine"] = [mine["engine"]]
             samples["bytes"] = [mine["plan_bytes"] + mine["scratch_bytes"]]
@@ -113,7 +113,7 @@ def one_round(model, samples, best):
         keep(samples, "ort rate", ort(model, *best), "images_per_s")
     with Neighbour():
         for threads in THREADS:
-            samples.add(f"ours {threads} busy", ours("latency", model, args.seconds, 1)["median_ms"])
+            samples.add(f"ours {threads} busy", ours("latency", model, args.seconds, 1, threads)["median_ms"])
         keep(samples, "ort busy", ort(model, 1, CORES), "median_ms")
     plan = ours("plan", model)
     for key in ("load_ms", "plan_ms", "again_ms", "batch4_ms"):
