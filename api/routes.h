@@ -8,6 +8,7 @@ extern const struct route routes_system[];
 extern const struct route routes_score[];
 extern const struct route routes_datasets[];
 extern const struct route routes_backbones[];
+extern const struct route routes_explain[];
 extern const struct route routes_models[];
 extern const struct route routes_jobs[];
 extern const struct route routes_promotion[];

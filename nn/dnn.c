@@ -147,6 +147,7 @@ static enum err_code finish(dnnl_status_t status, dnnl_primitive_desc_t desc, co
         return failed(e, what, status);
     }
     p->desc = desc;
+    p->what = what;
     *ret = p;
     return ERR_OK;
 }
@@ -407,6 +408,11 @@ const char *dnn_primitive_text(const struct dnn_primitive *p)
     const char *text = NULL;
     dnnl_primitive_desc_query(p->desc, dnnl_query_impl_info_str, 0, &text);
     return text ? text : "";
+}
+
+const char *dnn_primitive_kind(const struct dnn_primitive *p)
+{
+    return p->what;
 }
 
 /* ---- memories and calls ---- */

@@ -180,6 +180,8 @@ void dnn_primitive_free(struct dnn_primitive *p);
 /* A copy for the caller to free; NULL without memory. SRC, WEIGHT, BIAS, DST, SCRATCHPAD. */
 struct dnn_layout *dnn_primitive_layout(const struct dnn_primitive *p, enum dnn_role role);
 size_t dnn_primitive_scratchpad(const struct dnn_primitive *p); /* bytes */
+/* "convolution"; static. */
+const char *dnn_primitive_kind(const struct dnn_primitive *p);
 /* Which implementation was chosen, e.g. "jit:avx512_core". Borrowed. */
 const char *dnn_primitive_text(const struct dnn_primitive *p);
 

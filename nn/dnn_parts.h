@@ -25,6 +25,7 @@ struct dnn_layout {
 struct dnn_primitive {
     dnnl_primitive_t primitive;
     dnnl_primitive_desc_t desc;
+    const char *what; /* static */
 };
 
 struct dnn_memory {

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { BATCH_MAX = 1024, LANES = 2 };
 
@@ -359,10 +360,9 @@ enum err_code plan_scratch_new(const struct plan *p, struct plan_scratch **ret, 
     return ERR_OK;
 }
 
-enum err_code plan_execute(const struct plan *p, struct plan_scratch *s, const void *const *inputs,
-                           void *output, struct err *e)
+static enum err_code point_outside(const struct plan_scratch *s, const void *const *inputs,
+                                   void *output, struct err *e)
 {
-    int saved = dnn_thread_enter();
     enum err_code r = ERR_OK;
     for (int i = 0; i < s->outside_count && !r; i++) {
         const struct outside *o = &s->outside[i];
@@ -372,12 +372,44 @@ enum err_code plan_execute(const struct plan *p, struct plan_scratch *s, const v
         else
             *o->data = base + o->offset;
     }
+    return r;
+}
+
+enum err_code plan_execute(const struct plan *p, struct plan_scratch *s, const void *const *inputs,
+                           void *output, struct err *e)
+{
+    int saved = dnn_thread_enter();
+    enum err_code r = point_outside(s, inputs, output, e);
     if (s->duo)
         for (int i = 0; i < p->segment_count && !r; i++)
             r = run_segment(s, i, e);
     else
         for (int i = 0; i < p->instr_count && !r; i++)
             r = run_instr(s, i, e);
+    dnn_thread_leave(saved);
+    return r;
+}
+
+static double now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+enum err_code plan_execute_timed(const struct plan *p, struct plan_scratch *s,
+                                 const void *const *inputs, void *output, double *times,
+                                 struct err *e)
+{
+    int saved = dnn_thread_enter();
+    enum err_code r = point_outside(s, inputs, output, e);
+    double before = now_us();
+    for (int i = 0; i < p->instr_count && !r; i++) {
+        r = run_instr(s, i, e);
+        double after = now_us();
+        times[i] = after - before;
+        before = after;
+    }
     dnn_thread_leave(saved);
     return r;
 }

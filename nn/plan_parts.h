@@ -89,6 +89,10 @@ enum err_code plan_compile(const struct frame *f, int output, bool pool, int thr
 /* One run: buffers in the order of plan->inputs. */
 enum err_code plan_execute(const struct plan *p, struct plan_scratch *s, const void *const *inputs,
                            void *output, struct err *e) MUST_USE;
+/* The same on the calling thread alone; times: [instr_count] microseconds. */
+enum err_code plan_execute_timed(const struct plan *p, struct plan_scratch *s,
+                                 const void *const *inputs, void *output, double *times,
+                                 struct err *e) MUST_USE;
 
 /* Root of a value, and where the value stands in its room. */
 int plan_root(const struct plan *p, int value, size_t *ret_offset);

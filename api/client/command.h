@@ -35,6 +35,7 @@ struct command {
 extern const struct command commands_status[];
 extern const struct command commands_dataset[];
 extern const struct command commands_backbone[];
+extern const struct command commands_explain[];
 extern const struct command commands_model[];
 extern const struct command commands_job[];
 extern const struct command commands_version[];
