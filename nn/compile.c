@@ -5,8 +5,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 CLEANUP_DEFINE(struct dnn_layout, dnn_layout_free);
+
+enum { SMALL_PAGE = 4 << 10, LARGE_PAGE = 2 << 20, SLAB = 4 << 20 };
 
 static enum err_code no_memory(struct err *e)
 {
@@ -104,13 +107,43 @@ enum err_code plan_arg(struct plan *p, struct instr *i, int role, struct operand
     return ERR_OK;
 }
 
+void *plan_pages(size_t bytes)
+{
+    void *data = NULL;
+    size_t room = (bytes / SMALL_PAGE + 1) * SMALL_PAGE;
+    bool large = room >= LARGE_PAGE;
+    if (posix_memalign(&data, large ? LARGE_PAGE : SMALL_PAGE, room))
+        return NULL;
+    if (large)
+        madvise(data, room, MADV_HUGEPAGE); /* advice: nothing is lost when it is not taken */
+    return data;
+}
+
+static void *slab_take(struct plan *p, size_t room)
+{
+    struct slab *last = p->slab_count ? &p->slabs[p->slab_count - 1] : NULL;
+    if (!last || last->size - last->used < room) {
+        if (!make_room((void **)&p->slabs, p->slab_count, &p->slab_max, sizeof *p->slabs))
+            return NULL;
+        size_t size = room > SLAB ? room : SLAB;
+        uint8_t *data = plan_pages(size);
+        if (!data)
+            return NULL;
+        last = &p->slabs[p->slab_count++];
+        *last = (struct slab){ .data = data, .size = size };
+    }
+    void *taken = last->data + last->used;
+    last->used += room;
+    return taken;
+}
+
 static enum err_code param_new(struct plan *p, size_t bytes, struct operand *ret, struct err *e)
 {
     if (!make_room((void **)&p->params, p->param_count, &p->param_max, sizeof *p->params))
         return no_memory(e);
-    void *data = NULL;
     size_t room = (bytes / DNN_ALIGN + 1) * DNN_ALIGN;
-    if (posix_memalign(&data, DNN_ALIGN, room))
+    void *data = slab_take(p, room);
+    if (!data)
         return err_set(e, ERR_NOMEM, "no memory for %zu bytes of weights", room);
     p->param_bytes += room;
     p->params[p->param_count] = (struct param){ data, bytes, NULL };

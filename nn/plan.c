@@ -63,10 +63,11 @@ void plan_free(struct plan *p)
     }
     for (int v = 0; v < p->value_count; v++)
         dnn_layout_free(p->values[v].layout);
-    for (int i = 0; i < p->param_count; i++) {
+    for (int i = 0; i < p->param_count; i++)
         dnn_memory_free(p->params[i].memory);
-        free(p->params[i].data);
-    }
+    for (int i = 0; i < p->slab_count; i++)
+        free(p->slabs[i].data);
+    free(p->slabs);
     free(p->instrs);
     free(p->values);
     free(p->params);
@@ -328,11 +329,8 @@ static enum err_code run_segment(struct plan_scratch *s, int segment, struct err
 
 static bool take_pages(uint8_t **ret, size_t bytes)
 {
-    void *data = NULL;
-    if (posix_memalign(&data, 4096, bytes + DNN_ALIGN))
-        return false;
-    *ret = data;
-    return true;
+    *ret = plan_pages(bytes + DNN_ALIGN);
+    return *ret != NULL;
 }
 
 enum err_code plan_scratch_new(const struct plan *p, struct plan_scratch **ret, struct err *e)

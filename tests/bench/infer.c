@@ -1,6 +1,6 @@
 /* Measures one thing of one network and prints a JSON line; infer.py calls it, beside the peer.
  * usage: bench_infer latency MODEL SECONDS BATCH THREADS
- *        bench_infer throughput MODEL SECONDS CALLERS
+ *        bench_infer throughput MODEL SECONDS CALLERS BATCH
  *        bench_infer plan MODEL
  *        bench_infer peak SECONDS SIDE
  * Times are those of the wall, in milliseconds. */
@@ -142,13 +142,13 @@ static void *call(void *context)
     return NULL;
 }
 
-static void throughput(const char *path, double seconds, int callers)
+static void throughput(const char *path, double seconds, int callers, int batch)
 {
     struct network *n = load(path);
-    struct plan *p = compile(n, 1, 1);
+    struct plan *p = compile(n, batch, 1);
     struct caller *list = claim((size_t)callers * sizeof *list);
     for (int i = 0; i < callers; i++)
-        list[i] = caller_new(p, 1);
+        list[i] = caller_new(p, batch);
     int64_t start = clock_monotonic_us();
     for (int i = 0; i < callers; i++) {
         list[i].until = start + (int64_t)(seconds * 1e6);
@@ -161,7 +161,7 @@ static void throughput(const char *path, double seconds, int callers)
         runs += list[i].runs;
     }
     printf("{\"images_per_s\": %.2f, \"callers\": %d, \"scratch_bytes\": %zu}\n",
-           (double)runs * 1000 / since_ms(start), callers, plan_scratch_bytes(p));
+           (double)runs * batch * 1000 / since_ms(start), callers, plan_scratch_bytes(p));
     for (int i = 0; i < callers; i++)
         caller_fini(&list[i]);
     free(list);
@@ -216,15 +216,15 @@ int main(int argc, char **argv)
     int count = argc > 4 ? atoi(argv[4]) : 1;
     if (argc == 6 && strcmp(what, "latency") == 0 && count > 0)
         latency(argv[2], number, count, atoi(argv[5]));
-    else if (argc == 5 && strcmp(what, "throughput") == 0 && count > 0)
-        throughput(argv[2], number, count);
+    else if (argc == 6 && strcmp(what, "throughput") == 0 && count > 0 && atoi(argv[5]) > 0)
+        throughput(argv[2], number, count, atoi(argv[5]));
     else if (argc == 3 && strcmp(what, "plan") == 0)
         plan(argv[2]);
     else if (argc == 4 && strcmp(what, "peak") == 0 && number > 0)
         peak(atof(argv[2]), (int)number);
     else
         return fprintf(stderr, "usage: bench_infer latency MODEL SECONDS BATCH THREADS\n"
-                               "       bench_infer throughput MODEL SECONDS CALLERS\n"
+                               "       bench_infer throughput MODEL SECONDS CALLERS BATCH\n"
                                "       bench_infer plan MODEL\n"
                                "       bench_infer peak SECONDS SIDE\n"),
                2;

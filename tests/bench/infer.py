@@ -108,7 +108,7 @@ def one_round(model, samples, best):
             samples["engine"] = [mine["engine"]]
             samples["bytes"] = [mine["plan_bytes"] + mine["scratch_bytes"]]
         keep(samples, f"ort {threads}", ort(model, 1, threads), "median_ms")
-    samples.add("ours rate", ours("throughput", model, args.seconds, CORES)["images_per_s"])
+    samples.add("ours rate", ours("throughput", model, args.seconds, CORES, 1)["images_per_s"])
     if best:
         keep(samples, "ort rate", ort(model, *best), "images_per_s")
     with Neighbour():
