@@ -5,11 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 CLEANUP_DEFINE(struct dnn_layout, dnn_layout_free);
-
-enum { SMALL_PAGE = 4 << 10, LARGE_PAGE = 2 << 20, SLAB = 4 << 20 };
 
 static enum err_code no_memory(struct err *e)
 {
@@ -107,45 +104,13 @@ enum err_code plan_arg(struct plan *p, struct instr *i, int role, struct operand
     return ERR_OK;
 }
 
-void *plan_pages(size_t bytes)
-{
-    void *data = NULL;
-    size_t room = (bytes / SMALL_PAGE + 1) * SMALL_PAGE;
-    bool large = room >= LARGE_PAGE;
-    if (posix_memalign(&data, large ? LARGE_PAGE : SMALL_PAGE, room))
-        return NULL;
-    if (large)
-        madvise(data, room, MADV_HUGEPAGE); /* advice: nothing is lost when it is not taken */
-    return data;
-}
-
-static void *slab_take(struct plan *p, size_t room)
-{
-    struct slab *last = p->slab_count ? &p->slabs[p->slab_count - 1] : NULL;
-    if (!last || last->size - last->used < room) {
-        if (!make_room((void **)&p->slabs, p->slab_count, &p->slab_max, sizeof *p->slabs))
-            return NULL;
-        size_t size = room > SLAB ? room : SLAB;
-        uint8_t *data = plan_pages(size);
-        if (!data)
-            return NULL;
-        last = &p->slabs[p->slab_count++];
-        *last = (struct slab){ .data = data, .size = size };
-    }
-    void *taken = last->data + last->used;
-    last->used += room;
-    return taken;
-}
-
-static enum err_code param_new(struct plan *p, size_t bytes, struct operand *ret, struct err *e)
+/* A parameter that stands at data. */
+static enum err_code param_new(struct plan *p, void *data, size_t bytes, struct operand *ret,
+                               struct err *e)
 {
     if (!make_room((void **)&p->params, p->param_count, &p->param_max, sizeof *p->params))
         return no_memory(e);
-    size_t room = (bytes / DNN_ALIGN + 1) * DNN_ALIGN;
-    void *data = slab_take(p, room);
-    if (!data)
-        return err_set(e, ERR_NOMEM, "no memory for %zu bytes of weights", room);
-    p->param_bytes += room;
+    p->param_bytes += (bytes / DNN_ALIGN + 1) * DNN_ALIGN;
     p->params[p->param_count] = (struct param){ data, bytes, NULL };
     *ret = (struct operand){ -1, p->param_count++ };
     return ERR_OK;
@@ -188,30 +153,52 @@ static enum err_code reorder_now(struct plan *p, const float *data, const struct
     return r;
 }
 
+/* Numbers on their way into a layout. */
+struct source {
+    struct plan *plan;
+    const void *data;
+    size_t bytes;
+    const struct dnn_layout *from, *to; /* the same or NULL: as they are */
+};
+
+static enum err_code fill(void *context, void *room, struct err *e)
+{
+    const struct source *s = context;
+    if (!s->to || dnn_layout_same(s->from, s->to)) {
+        memcpy(room, s->data, s->bytes);
+        return ERR_OK;
+    }
+    struct dnn_memory *into;
+    enum err_code r = dnn_memory_new(s->plan->engine, s->to, room, &into, e);
+    if (r)
+        return r;
+    r = reorder_now(s->plan, s->data, s->from, s->to, into, e);
+    dnn_memory_free(into);
+    return r;
+}
+
 enum err_code plan_param(struct plan *p, const float *data, const struct dnn_layout *from,
                          const struct dnn_layout *to, struct operand *ret, struct err *e)
 {
-    enum err_code r = param_new(p, dnn_layout_bytes(to), ret, e);
-    if (r)
-        return r;
-    struct param *param = &p->params[ret->param];
-    r = dnn_memory_new(p->engine, to, param->data, &param->memory, e);
-    if (r)
-        return r;
-    if (!dnn_layout_same(from, to))
-        return reorder_now(p, data, from, to, param->memory, e);
-    memcpy(param->data, data, param->bytes);
-    return ERR_OK;
+    struct source s = { p, data, dnn_layout_bytes(from), from, to };
+    size_t bytes = dnn_layout_bytes(to);
+    void *place;
+    enum err_code r =
+        weights_share(p->weights, data, s.bytes, from, to, bytes, fill, &s, &place, e);
+    if (!r)
+        r = param_new(p, place, bytes, ret, e);
+    return r ? r : dnn_memory_new(p->engine, to, place, &p->params[ret->param].memory, e);
 }
 
 /* A constant that only plain loops read, of any type. */
 static enum err_code param_plain(struct plan *p, const struct tensor *t, struct operand *ret,
                                  struct err *e)
 {
-    enum err_code r = param_new(p, tensor_bytes(t), ret, e);
-    if (!r)
-        memcpy(p->params[ret->param].data, t->data, tensor_bytes(t));
-    return r;
+    struct source s = { p, t->data, tensor_bytes(t), NULL, NULL };
+    void *place;
+    enum err_code r =
+        weights_share(p->weights, t->data, s.bytes, NULL, NULL, s.bytes, fill, &s, &place, e);
+    return r ? r : param_new(p, place, s.bytes, ret, e);
 }
 
 enum err_code plan_fetch(struct plan *p, int value, const struct dnn_layout *want, bool fresh,
@@ -367,6 +354,10 @@ enum err_code plan_compile(const struct frame *f, int output, bool pool, int thr
     p->threads = threads;
     p->opset = f->graph->opset;
     r = steps_fuse(&s, e);
+    if (f->weights)
+        p->weights = weights_ref(f->weights);
+    else if (!r)
+        r = weights_new(&p->weights, e);
     if (!r)
         r = dnn_engine_new(&p->engine, e);
     if (!r)

@@ -14,11 +14,14 @@
  * more. */
 enum { FRAME_BYTES_MAX = NETWORK_BYTES_MAX };
 
+struct weights;
+
 struct frame {
     const struct graph *graph;
     struct tensor *values; /* [graph->value_count] */
     bool *owned;           /* data was made here */
     int64_t batch;
+    struct weights *weights; /* borrowed: where plans of this graph share theirs; may be NULL */
 };
 
 /* inputs [graph->input_count]: the shapes to assume, with data where an input is to count as

@@ -1,4 +1,5 @@
 #include "nn/network_parts.h"
+#include "nn/weights.h"
 
 #include "data/base/cleanup.h"
 
@@ -38,7 +39,10 @@ enum err_code network_frame(const struct network *n, int64_t batch, struct frame
 {
     struct tensor input = n->graph.input_types[0];
     input.dims[0] = batch;
-    return frame_new(&n->graph, &input, batch, ret, e);
+    enum err_code r = frame_new(&n->graph, &input, batch, ret, e);
+    if (!r)
+        ret->weights = n->weights;
+    return r;
 }
 
 static enum err_code learn_shapes(struct network *n, struct err *e)
@@ -85,6 +89,8 @@ enum err_code network_load(const void *bytes, size_t len, struct network **ret, 
         r = check_input(&n->graph, e);
     if (!r)
         r = learn_shapes(n, e);
+    if (!r)
+        r = weights_new(&n->weights, e);
     if (r) {
         network_free(n);
         return r;
@@ -99,6 +105,7 @@ void network_free(struct network *n)
         return;
     graph_fini(&n->graph);
     onnx_meta_fini(&n->meta);
+    weights_unref(n->weights);
     free(n->shapes);
     free(n->constant);
     free(n);

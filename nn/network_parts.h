@@ -9,9 +9,10 @@
 struct network {
     struct graph graph;
     struct onnx_meta meta;
-    struct tensor *shapes; /* [graph.value_count], at one picture; no data */
-    bool *constant;        /* [graph.value_count]: does not depend on the input */
-    bool scales;           /* two pictures give outputs of twice the size, else run one by one */
+    struct tensor *shapes;   /* [graph.value_count], at one picture; no data */
+    bool *constant;          /* [graph.value_count]: does not depend on the input */
+    struct weights *weights; /* owned reference; shared by its plans */
+    bool scales;             /* two pictures give outputs of twice the size, else run one by one */
 };
 
 /* The frame of a network for a batch. */

@@ -65,9 +65,7 @@ void plan_free(struct plan *p)
         dnn_layout_free(p->values[v].layout);
     for (int i = 0; i < p->param_count; i++)
         dnn_memory_free(p->params[i].memory);
-    for (int i = 0; i < p->slab_count; i++)
-        free(p->slabs[i].data);
-    free(p->slabs);
+    weights_unref(p->weights);
     free(p->instrs);
     free(p->values);
     free(p->params);
@@ -329,7 +327,7 @@ static enum err_code run_segment(struct plan_scratch *s, int segment, struct err
 
 static bool take_pages(uint8_t **ret, size_t bytes)
 {
-    *ret = plan_pages(bytes + DNN_ALIGN);
+    *ret = weights_pages(bytes + DNN_ALIGN);
     return *ret != NULL;
 }
 

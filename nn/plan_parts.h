@@ -11,10 +11,11 @@
 
 #include "nn/plan.h"
 #include "nn/steps.h"
+#include "nn/weights.h"
 
 /* Numbers that never change: weights in the layout that their primitive wants. */
 struct param {
-    void *data; /* in one of the plan's slabs, aligned */
+    void *data; /* in the plan's weights, aligned */
     size_t bytes;
     struct dnn_memory *memory; /* NULL: read by a plain loop only */
 };
@@ -44,13 +45,6 @@ struct instr {
     int lane;               /* 0: the caller's, 1: its companion's */
 };
 
-/* Memory for parameters, in few large pieces so that the system can use large pages: a pass over
- * 100 MB of weights in pages of 4 KB misses the translation buffer all the time. */
-struct slab {
-    uint8_t *data; /* owned */
-    size_t used, size;
-};
-
 enum room { ROOM_ARENA, ROOM_INPUT, ROOM_OUTPUT };
 
 struct plan_value {
@@ -77,9 +71,8 @@ struct plan {
     int instr_count, instr_max;
     struct param *params;
     int param_count, param_max;
-    struct slab *slabs; /* owned */
-    int slab_count, slab_max;
-    int *inputs; /* values */
+    struct weights *weights; /* a reference */
+    int *inputs;             /* values */
     int input_count;
     int output;
     int threads;   /* lanes, 1 or 2 */
@@ -131,8 +124,6 @@ enum err_code plan_emit(struct plan *p, struct dnn_primitive *primitive, const c
 /* Copies layout. */
 enum err_code plan_arg(struct plan *p, struct instr *i, int role, struct operand of,
                        const struct dnn_layout *layout, struct err *e) MUST_USE;
-/* Bytes that begin at a page, at a large one when there are enough; NULL without memory. */
-void *plan_pages(size_t bytes);
 struct dnn_layout *plan_plain(const struct tensor *t);
 
 enum err_code plan_compile_step(struct plan *p, const struct steps *s, const struct step *step,

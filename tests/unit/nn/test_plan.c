@@ -973,6 +973,32 @@ static void two_lanes_are_deterministic(void **state)
     network_free(n);
 }
 
+/* Plans for other batches and outputs of one network hold its weights once. */
+static void plans_share_weights(void **state)
+{
+    (void)state;
+    struct network *n = make(&residual);
+    struct err e;
+    struct plan *first, *second;
+    struct plan_options o = { .batch = 1 };
+    ok(plan_new(n, &o, &first, &e), &e);
+    size_t bytes = weights_bytes(n->weights);
+    assert_true(bytes > 0);
+    assert_int_equal(plan_bytes(first), bytes);
+    ok(plan_new(n, &o, &second, &e), &e);
+    assert_int_equal(weights_bytes(n->weights), bytes);
+    assert_ptr_equal(first->params[0].data, second->params[0].data);
+    plan_free(first);
+    network_free(n);
+    struct plan_scratch *s;
+    float x[PICTURE], y[10];
+    fill(x, PICTURE, 3);
+    ok(plan_scratch_new(second, &s, &e), &e);
+    ok(plan_run(second, s, x, y, &e), &e); /* from memory that is still there */
+    plan_scratch_free(s);
+    plan_free(second);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -1123,6 +1149,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(passes_shorten),
         cmocka_unit_test(pooled_output),
         cmocka_unit_test(two_lanes_are_deterministic),
+        cmocka_unit_test(plans_share_weights),
         cmocka_unit_test(refusals),
         cmocka_unit_test(one_picture_networks),
         cmocka_unit_test(threads_agree),
