@@ -8,8 +8,8 @@
  * depend on the thread, the scratch or what ran before it.
  * With two threads, for one caller on an idle machine, each scratch has a companion thread that
  * takes half of the work when it gets a core in time (duo.h); the caller does that half itself when
- * not, with the same bits. They may differ from those of a plan with one thread. Threads:
- * plan_new() and plan_free() any; plan_run() any number at once, one per scratch. */
+ * not, with the same bits. They may differ from those of a plan with one thread.
+ * Threads: plan_new() and plan_free() any; plan_run() any number at once, one per scratch. */
 #ifndef KENNEL_PLAN_H
 #define KENNEL_PLAN_H
 
