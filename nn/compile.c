@@ -116,7 +116,7 @@ static enum err_code param_new(struct plan *p, void *data, size_t bytes, struct 
     return ERR_OK;
 }
 
-static enum err_code reorder_now(struct plan *p, const float *data, const struct dnn_layout *from,
+static enum err_code reorder_now(struct plan *p, const void *data, const struct dnn_layout *from,
                                  const struct dnn_layout *to, struct dnn_memory *into,
                                  struct err *e)
 {
@@ -125,7 +125,7 @@ static enum err_code reorder_now(struct plan *p, const float *data, const struct
     struct dnn_layout *pad_layout = NULL;
     struct dnn_call *call = NULL;
     void *pad = NULL;
-    enum err_code r = dnn_reorder_new(p->engine, from, to, &reorder, e);
+    enum err_code r = dnn_reorder_new(p->engine, from, to, NULL, 1, &reorder, e);
     size_t scratchpad = r ? 0 : dnn_primitive_scratchpad(reorder);
     if (!r)
         r = dnn_memory_new(p->engine, from, (void *)data, &source, e);
@@ -177,7 +177,8 @@ static enum err_code fill(void *context, void *room, struct err *e)
     return r;
 }
 
-enum err_code plan_param(struct plan *p, const float *data, const struct dnn_layout *from,
+/* Shared by content, so that data may be a buffer that lives for this call only. */
+enum err_code plan_param(struct plan *p, const void *data, const struct dnn_layout *from,
                          const struct dnn_layout *to, struct operand *ret, struct err *e)
 {
     struct source s = { p, data, dnn_layout_bytes(from), from, to };
@@ -199,6 +200,40 @@ static enum err_code param_plain(struct plan *p, const struct tensor *t, struct 
     enum err_code r =
         weights_share(p->weights, t->data, s.bytes, NULL, NULL, s.bytes, fill, &s, &place, e);
     return r ? r : param_new(p, place, s.bytes, ret, e);
+}
+
+/* What entries are multiplied by on their way from v's layout to want: *ret [*ret_count], owned by
+ * the caller; NULL where both are of floats or of integers. */
+static enum err_code reorder_scales(const struct plan_value *v, const struct dnn_layout *want,
+                                    float **ret, int64_t *ret_count, struct err *e)
+{
+    bool from_float = dnn_layout_type(v->layout) == DNN_F32;
+    bool to_float = dnn_layout_type(want) == DNN_F32;
+    const struct quant *q = v->quant;
+    *ret = NULL;
+    *ret_count = 1;
+    if (from_float == to_float)
+        return ERR_OK;
+    if (!q)
+        return err_set(e, ERR_INTERNAL, "integers without a scale");
+    *ret_count = q->channels ? v->shape.dims[1] : 1;
+    *ret = calloc((size_t)*ret_count, sizeof **ret);
+    if (!*ret)
+        return no_memory(e);
+    for (int64_t c = 0; c < *ret_count; c++) {
+        float scale = q->channels ? q->channels[c] : q->scale;
+        (*ret)[c] = to_float ? scale : 1 / scale;
+    }
+    return ERR_OK;
+}
+
+/* The scales as one more argument of the last instruction. */
+static enum err_code scales_arg(struct plan *p, const float *scales, int64_t count, struct err *e)
+{
+    CLEANUP(dnn_layout_free_p) struct dnn_layout *l = dnn_layout_new(1, &count, DNN_PLAIN);
+    struct operand of;
+    enum err_code r = l ? plan_param(p, scales, l, l, &of, e) : no_memory(e);
+    return r ? r : plan_arg(p, &p->instrs[p->instr_count - 1], DNN_SRC_SCALE, of, l, e);
 }
 
 enum err_code plan_fetch(struct plan *p, int value, const struct dnn_layout *want, bool fresh,
@@ -225,15 +260,23 @@ enum err_code plan_fetch(struct plan *p, int value, const struct dnn_layout *wan
     if (copy < 0)
         return no_memory(e);
     p->values[copy].defined = true;
+    p->values[copy].quant = p->values[value].quant;
     struct dnn_primitive *reorder;
     struct instr *i;
-    enum err_code r = dnn_reorder_new(p->engine, p->values[value].layout, want, &reorder, e);
+    CLEANUP(cleanup_free) float *scales = NULL;
+    int64_t scale_count;
+    enum err_code r = reorder_scales(&p->values[value], want, &scales, &scale_count, e);
+    if (!r)
+        r = dnn_reorder_new(p->engine, p->values[value].layout, want, scales, scale_count, &reorder,
+                            e);
     if (!r)
         r = plan_emit(p, reorder, "reorder", &i, e);
     if (!r)
         r = plan_arg(p, i, DNN_SRC, (struct operand){ value, -1 }, p->values[value].layout, e);
     if (!r)
         r = plan_arg(p, i, DNN_DST, (struct operand){ copy, -1 }, want, e);
+    if (!r && scales && dnn_scales_are_arguments())
+        r = scales_arg(p, scales, scale_count, e);
     if (!r)
         r = split_reorder(p, e);
     if (r)
@@ -250,6 +293,7 @@ static enum err_code add_values(struct plan *p, const struct steps *s, struct er
         if (plan_add_value(p, &s->values[v], NULL) < 0)
             return no_memory(e);
         p->values[v].uses = s->uses[v];
+        p->values[v].quant = s->quants[v].scale > 0 ? &s->quants[v] : NULL;
     }
     const struct graph *g = s->frame->graph;
     p->inputs = calloc((size_t)g->input_count + 1, sizeof *p->inputs);
@@ -283,7 +327,7 @@ static enum err_code bind_output(struct plan *p, int output, struct err *e)
         return no_memory(e);
     bool is_float = v->shape.type == TENSOR_F32;
     if (!v->shape.data && root->room == ROOM_ARENA && offset == 0 && root->bytes == bytes &&
-        (!is_float || dnn_layout_is_plain(v->layout))) {
+        (!is_float || (dnn_layout_is_plain(v->layout) && dnn_layout_type(v->layout) == DNN_F32))) {
         root->room = ROOM_OUTPUT;
         p->output = output;
         return ERR_OK;
@@ -333,13 +377,15 @@ static enum err_code compile_all(struct plan *p, const struct steps *s, struct e
         r = plan_place(p, (size_t)FRAME_BYTES_MAX * 4 * (size_t)s->frame->batch, e);
     if (!r)
         r = plan_segment(p, e);
-    for (int v = 0; v < p->value_count; v++)
+    for (int v = 0; v < p->value_count; v++) {
         p->values[v].shape.data = NULL;
+        p->values[v].quant = NULL;
+    }
     return r;
 }
 
 enum err_code plan_compile(const struct frame *f, int output, bool pool, int threads,
-                           struct plan **ret, struct err *e)
+                           const struct ranges *ranges, struct plan **ret, struct err *e)
 {
     struct steps s;
     enum err_code r = steps_new(f, output, pool, &s, e);
@@ -351,13 +397,16 @@ enum err_code plan_compile(const struct frame *f, int output, bool pool, int thr
         return no_memory(e);
     }
     p->repeat = 1;
-    p->threads = threads;
+    p->threads = ranges ? 1 : threads; /* split.c cuts rows of floats */
     p->opset = f->graph->opset;
+    p->value_shown = f->graph->value_count;
     r = steps_fuse(&s, e);
     if (f->weights)
         p->weights = weights_ref(f->weights);
     else if (!r)
         r = weights_new(&p->weights, e);
+    if (!r && ranges)
+        r = steps_quantise(&s, ranges, e);
     if (!r)
         r = dnn_engine_new(&p->engine, e);
     if (!r)

@@ -18,11 +18,15 @@ enum err_code compile_no_memory(struct err *e);
 /* What a message or an explanation calls the step. Borrowed. */
 const char *compile_name(const struct steps *s, const struct step *step);
 struct operand compile_at(int value);
-/* How a value lies; a constant has no layout until it is fetched and is read as it stands. The
- * caller frees it. */
+/* How a value lies, as floats; a constant has no layout until it is fetched and is read as it
+ * stands. The caller frees it. */
 struct dnn_layout *compile_layout(const struct plan *p, int value);
 /* The same, but in an order that every primitive knows, and without gaps. The caller frees it. */
 struct dnn_layout *compile_settled(const struct plan *p, int value);
+/* A layout for the primitive to choose. */
+struct dnn_layout *compile_any(const struct tensor *t, enum dnn_type type);
+/* All inputs lie as integers of one type and scale, in which the output is to be held too. */
+bool compile_stays_integer(const struct plan *p, const struct steps *s, const struct step *step);
 /* out's numbers stand in in's room, at that offset. */
 void compile_share_room(struct plan *p, int out, int in, size_t offset);
 /* The step's posts; with: the layout for a binary in place of a sum, or NULL. */

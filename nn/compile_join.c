@@ -118,7 +118,7 @@ static bool concat_in_place(const struct plan *p, const struct steps *s, const s
         const struct plan_value *v = &p->values[step->in[k]];
         size_t offset;
         if (v->shape.data || plan_root(p, step->in[k], &offset) != step->in[k] ||
-            v->room != ROOM_ARENA || !v->layout)
+            v->room != ROOM_ARENA || !v->layout || dnn_layout_type(v->layout) != DNN_F32)
             return false;
         int64_t here =
             dnn_layout_is_plain(v->layout) && block == 1 ? 1 : dnn_layout_block(v->layout);
@@ -171,13 +171,16 @@ enum err_code compile_concat(struct plan *p, const struct steps *s, const struct
     if (!layouts || !ins)
         return compile_no_memory(e);
     enum err_code r = ERR_OK;
+    bool integers = compile_stays_integer(p, s, step);
     for (size_t k = 0; k < count && !r; k++) {
-        layouts[k] = concat_layout(p, step, (int)k);
+        layouts[k] = integers ? dnn_layout_copy(p->values[step->in[k]].layout)
+                              : concat_layout(p, step, (int)k);
         r = layouts[k] ? plan_fetch(p, step->in[k], layouts[k], false, &ins[k], e)
                        : compile_no_memory(e);
     }
     const struct tensor *y = &s->values[step->out];
-    LAYOUT any = dnn_layout_new(y->rank, y->dims, DNN_ANY);
+    LAYOUT any =
+        compile_any(y, integers ? dnn_layout_type(p->values[step->in[0]].layout) : DNN_F32);
     struct dnn_primitive *concat;
     struct instr *i = NULL;
     if (!r)

@@ -22,11 +22,28 @@ struct operand compile_at(int value)
     return (struct operand){ value, -1 };
 }
 
-/* A constant has no layout until it is fetched; it is read as it stands. */
 struct dnn_layout *compile_layout(const struct plan *p, int value)
 {
     const struct plan_value *v = &p->values[value];
-    return v->layout ? dnn_layout_copy(v->layout) : plan_plain(&v->shape);
+    return v->layout ? dnn_layout_as(v->layout, DNN_F32) : plan_plain(&v->shape);
+}
+
+struct dnn_layout *compile_any(const struct tensor *t, enum dnn_type type)
+{
+    LAYOUT any = dnn_layout_new(t->rank, t->dims, DNN_ANY);
+    return any ? dnn_layout_as(any, type) : NULL;
+}
+
+bool compile_stays_integer(const struct plan *p, const struct steps *s, const struct step *step)
+{
+    const struct quant *out = &s->quants[step->out];
+    bool same = out->held;
+    for (int k = 0; k < step->in_count && same; k++) {
+        const struct dnn_layout *l = p->values[step->in[k]].layout;
+        same = l && dnn_layout_type(l) == out->type && dnn_layout_type(l) != DNN_F32 &&
+               s->quants[step->in[k]].group == out->group;
+    }
+    return same;
 }
 
 /* out's numbers take the place of in's, in the same room. */
@@ -181,8 +198,11 @@ static enum err_code compile_pool(struct plan *p, const struct steps *s, const s
 {
     const struct window *w = &step->window;
     struct tensor y = pooled_shape(s, step);
-    LAYOUT src = compile_settled(p, step->in[0]);
-    LAYOUT any = dnn_layout_new(y.rank, y.dims, DNN_ANY);
+    bool integers =
+        compile_stays_integer(p, s, step) && tensor_same_shape(&y, &s->values[step->out]);
+    LAYOUT src =
+        integers ? dnn_layout_copy(p->values[step->in[0]].layout) : compile_settled(p, step->in[0]);
+    LAYOUT any = compile_any(&y, integers ? s->quants[step->out].type : DNN_F32);
     struct operand in;
     struct instr *i;
     struct dnn_primitive *pool;

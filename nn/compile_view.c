@@ -71,6 +71,9 @@ enum err_code compile_view(struct plan *p, const struct steps *s, const struct s
         return compile_loop(p, s, step, e);
     if (v->layout && !tensor_same_shape(&v->shape, y))
         return reshape(p, step, y, e);
+    /* The one view of what lies as integers; the others fetch floats. */
+    if (v->layout && dnn_layout_type(v->layout) != DNN_F32)
+        p->values[step->out].quant = v->quant;
     return see(p, step->out, compile_at(step->in[0]), v->layout ? dnn_layout_copy(v->layout) : NULL,
                0, e);
 }
@@ -95,7 +98,7 @@ enum err_code compile_transpose(struct plan *p, const struct steps *s, const str
     if (!r && in.value >= 0 && dnn_layout_is_strided(from))
         return see(p, step->out, in, STEAL(from), 0, e);
     if (!r)
-        r = dnn_reorder_new(p->engine, from, to, &reorder, e);
+        r = dnn_reorder_new(p->engine, from, to, NULL, 1, &reorder, e);
     return r ? r : compile_emit(p, s, step, reorder, in, from, to, dnn_layout_copy(to), &i, e);
 }
 

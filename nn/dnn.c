@@ -83,15 +83,20 @@ static float unary_beta(enum dnn_unary kind, float beta)
     return kind == DNN_HARD_SWISH ? 0.5f : beta;
 }
 
+static dnnl_data_type_t sum_type(enum dnn_type type)
+{
+    return type == DNN_U8 ? dnnl_u8 : type == DNN_S8 ? dnnl_s8 : dnnl_data_type_undef;
+}
+
 static dnnl_status_t append_post(dnnl_post_ops_t ops, const struct dnn_post *p)
 {
     float alpha = unary_alpha(p->unary, p->alpha), beta = unary_beta(p->unary, p->beta);
     switch (p->kind) {
     case DNN_POST_SUM:
 #if DNN_3
-        return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+        return dnnl_post_ops_append_sum(ops, p->scale == 0 ? 1 : p->scale, 0, sum_type(p->type));
 #else
-        return dnnl_post_ops_append_sum(ops, 1.0f);
+        return dnnl_post_ops_append_sum_v2(ops, p->scale == 0 ? 1 : p->scale, sum_type(p->type));
 #endif
     case DNN_POST_BINARY:
         return dnnl_post_ops_append_binary(ops, binary_alg(p->binary), MD(p->with));
@@ -105,7 +110,30 @@ static dnnl_status_t append_post(dnnl_post_ops_t ops, const struct dnn_post *p)
 #endif
 }
 
-static dnnl_status_t make_attr(const struct dnn_posts *posts, dnnl_primitive_attr_t *ret)
+/* Factors of a result: 2.x takes the numbers here, 3.x only what they are of. */
+struct factors {
+    const float *data; /* NULL: none */
+    /* The last two are of a convolution, whose weights may have a dim for the group. */
+    enum { FACTORS_ALL, FACTORS_EACH, FACTORS_WEIGHTS, FACTORS_GROUPED } of;
+    int64_t count;
+};
+
+static dnnl_status_t set_factors(dnnl_primitive_attr_t attr, const struct factors *f)
+{
+    if (!f || !f->data)
+        return dnnl_success;
+#if DNN_3
+    static const int masks[] = { 0, 1 << 1, 1 << 0, 1 << 0 | 1 << 1 };
+    int arg = f->of == FACTORS_ALL || f->of == FACTORS_EACH ? DNNL_ARG_SRC : DNNL_ARG_WEIGHTS;
+    return dnnl_primitive_attr_set_scales_mask(attr, arg, masks[f->of]);
+#else
+    int mask = f->of == FACTORS_ALL ? 0 : 1 << 1; /* dim 1 of the destination */
+    return dnnl_primitive_attr_set_output_scales(attr, f->count, mask, f->data);
+#endif
+}
+
+static dnnl_status_t make_attr(const struct dnn_posts *posts, const struct factors *factors,
+                               dnnl_primitive_attr_t *ret)
 {
     dnnl_primitive_attr_t attr;
     dnnl_post_ops_t ops = NULL;
@@ -113,6 +141,8 @@ static dnnl_status_t make_attr(const struct dnn_posts *posts, dnnl_primitive_att
     if (s != dnnl_success)
         return s;
     s = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (s == dnnl_success)
+        s = set_factors(attr, factors);
     if (s == dnnl_success && posts && posts->count) {
         s = dnnl_post_ops_create(&ops);
         for (int i = 0; i < posts->count && s == dnnl_success; i++)
@@ -154,11 +184,11 @@ static enum err_code finish(dnnl_status_t status, dnnl_primitive_desc_t desc, co
 
 /* call is the 3.x function's call with attr and desc; init fills op in 2.x. */
 #if DNN_3
-#define MAKE(what, posts, type, init, call)                                                        \
+#define MAKE(what, posts, factors, type, init, call)                                               \
     do {                                                                                           \
         dnnl_primitive_attr_t attr;                                                                \
         dnnl_primitive_desc_t desc = NULL;                                                         \
-        dnnl_status_t s = make_attr(posts, &attr);                                                 \
+        dnnl_status_t s = make_attr(posts, factors, &attr);                                        \
         if (s != dnnl_success)                                                                     \
             return failed(e, what, s);                                                             \
         s = call;                                                                                  \
@@ -166,12 +196,12 @@ static enum err_code finish(dnnl_status_t status, dnnl_primitive_desc_t desc, co
         return finish(s, desc, what, ret, e);                                                      \
     } while (0)
 #else
-#define MAKE(what, posts, type, init, call)                                                        \
+#define MAKE(what, posts, factors, type, init, call)                                               \
     do {                                                                                           \
         dnnl_primitive_attr_t attr;                                                                \
         dnnl_primitive_desc_t desc = NULL;                                                         \
         type op;                                                                                   \
-        dnnl_status_t s = make_attr(posts, &attr);                                                 \
+        dnnl_status_t s = make_attr(posts, factors, &attr);                                        \
         if (s != dnnl_success)                                                                     \
             return failed(e, what, s);                                                             \
         s = init;                                                                                  \
@@ -190,7 +220,9 @@ enum err_code dnn_conv_new(struct dnn_engine *d, const struct dnn_conv *c,
     dnn_copy_dims(gap, c->dilation, c->spatial, 1);
     dnn_copy_dims(low, c->low, c->spatial, 0);
     dnn_copy_dims(high, c->high, c->spatial, 0);
-    MAKE("convolution", &c->posts, dnnl_convolution_desc_t,
+    const struct factors factors = { c->scales, c->grouped ? FACTORS_GROUPED : FACTORS_WEIGHTS,
+                                     c->scale_count };
+    MAKE("convolution", &c->posts, &factors, dnnl_convolution_desc_t,
          dnnl_dilated_convolution_forward_desc_init(
              &op, dnnl_forward_inference, dnnl_convolution_direct, MD(c->src), MD(c->weight),
              MD(c->bias), MD(c->dst), stride, gap, low, high),
@@ -211,7 +243,7 @@ enum err_code dnn_pool_new(struct dnn_engine *d, const struct dnn_pool *p,
     dnn_copy_dims(gap, p->dilation, p->spatial, 1);
     dnn_copy_dims(low, p->low, p->spatial, 0);
     dnn_copy_dims(high, p->high, p->spatial, 0);
-    MAKE("pooling", NULL, dnnl_pooling_v2_desc_t,
+    MAKE("pooling", NULL, NULL, dnnl_pooling_v2_desc_t,
          dnnl_pooling_v2_forward_desc_init(&op, dnnl_forward_inference, alg, MD(p->src), MD(p->dst),
                                            stride, kernel, gap, low, high),
          dnnl_pooling_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference, alg,
@@ -224,7 +256,7 @@ enum err_code dnn_inner_new(struct dnn_engine *d, const struct dnn_layout *src,
                             const struct dnn_layout *dst, const struct dnn_posts *posts,
                             struct dnn_primitive **ret, struct err *e)
 {
-    MAKE("inner product", posts, dnnl_inner_product_desc_t,
+    MAKE("inner product", posts, NULL, dnnl_inner_product_desc_t,
          dnnl_inner_product_forward_desc_init(&op, dnnl_forward_inference, MD(src), MD(weight),
                                               MD(bias), MD(dst)),
          dnnl_inner_product_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference,
@@ -237,7 +269,7 @@ enum err_code dnn_matmul_new(struct dnn_engine *d, const struct dnn_layout *a,
                              const struct dnn_posts *posts, struct dnn_primitive **ret,
                              struct err *e)
 {
-    MAKE("matrix product", posts, dnnl_matmul_desc_t,
+    MAKE("matrix product", posts, NULL, dnnl_matmul_desc_t,
          dnnl_matmul_desc_init(&op, MD(a), MD(b), NULL, MD(dst)),
          dnnl_matmul_primitive_desc_create(&desc, d->engine, MD(a), MD(b), NULL, MD(dst), attr));
 }
@@ -249,7 +281,7 @@ enum err_code dnn_norm_new(struct dnn_engine *d, const struct dnn_layout *data, 
     struct dnn_posts posts = { 0 };
     if (relu)
         posts = (struct dnn_posts){ 1, { { .kind = DNN_POST_UNARY, .unary = DNN_RELU } } };
-    MAKE("normalisation", &posts, dnnl_batch_normalization_desc_t,
+    MAKE("normalisation", &posts, NULL, dnnl_batch_normalization_desc_t,
          dnnl_batch_normalization_forward_desc_init(&op, dnnl_forward_inference, MD(data), epsilon,
                                                     flags),
          dnnl_batch_normalization_forward_primitive_desc_create(
@@ -260,7 +292,7 @@ enum err_code dnn_layer_norm_new(struct dnn_engine *d, const struct dnn_layout *
                                  struct dnn_primitive **ret, struct err *e)
 {
     unsigned flags = dnnl_use_scale | dnnl_use_shift;
-    MAKE("layer normalisation", NULL, dnnl_layer_normalization_desc_t,
+    MAKE("layer normalisation", NULL, NULL, dnnl_layer_normalization_desc_t,
          dnnl_layer_normalization_forward_desc_init(&op, dnnl_forward_inference, MD(data), NULL,
                                                     epsilon, flags),
          dnnl_layer_normalization_forward_primitive_desc_create(
@@ -274,7 +306,7 @@ enum err_code dnn_unary_new(struct dnn_engine *d, const struct dnn_layout *data,
 {
     alpha = unary_alpha(kind, alpha);
     beta = unary_beta(kind, beta);
-    MAKE("element-wise", NULL, dnnl_eltwise_desc_t,
+    MAKE("element-wise", NULL, NULL, dnnl_eltwise_desc_t,
          dnnl_eltwise_forward_desc_init(&op, dnnl_forward_inference, unary_alg(kind), MD(data),
                                         alpha, beta),
          dnnl_eltwise_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference,
@@ -287,7 +319,7 @@ static enum err_code prelu_new(struct dnn_engine *d, const struct dnn_layout *a,
                                struct dnn_primitive **ret, struct err *e)
 {
     (void)dst; /* 2.x takes a's */
-    MAKE("slope below nought", NULL, dnnl_prelu_desc_t,
+    MAKE("slope below nought", NULL, NULL, dnnl_prelu_desc_t,
          dnnl_prelu_forward_desc_init(&op, dnnl_forward_inference, MD(a), MD(slope)),
          dnnl_prelu_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference, MD(a),
                                                   MD(slope), MD(dst), attr));
@@ -300,7 +332,7 @@ enum err_code dnn_binary_new(struct dnn_engine *d, enum dnn_binary kind, const s
 {
     if (kind == DNN_PRELU)
         return prelu_new(d, a, b, dst, ret, e);
-    MAKE("binary", posts, dnnl_binary_desc_t,
+    MAKE("binary", posts, NULL, dnnl_binary_desc_t,
          dnnl_binary_desc_init(&op, binary_alg(kind), MD(a), MD(b), MD(dst)),
          dnnl_binary_primitive_desc_create(&desc, d->engine, binary_alg(kind), MD(a), MD(b),
                                            MD(dst), attr));
@@ -310,7 +342,7 @@ enum err_code dnn_softmax_new(struct dnn_engine *d, const struct dnn_layout *dat
                               bool log, struct dnn_primitive **ret, struct err *e)
 {
     dnnl_alg_kind_t alg = log ? dnnl_softmax_log : dnnl_softmax_accurate;
-    MAKE("softmax", NULL, dnnl_softmax_v2_desc_t,
+    MAKE("softmax", NULL, NULL, dnnl_softmax_v2_desc_t,
          dnnl_softmax_v2_forward_desc_init(&op, dnnl_forward_inference, alg, MD(data), MD(data),
                                            axis),
          dnnl_softmax_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference, alg,
@@ -321,7 +353,7 @@ enum err_code dnn_lrn_new(struct dnn_engine *d, const struct dnn_layout *data, i
                           float alpha, float beta, float k, struct dnn_primitive **ret,
                           struct err *e)
 {
-    MAKE("response normalisation", NULL, dnnl_lrn_desc_t,
+    MAKE("response normalisation", NULL, NULL, dnnl_lrn_desc_t,
          dnnl_lrn_forward_desc_init(&op, dnnl_forward_inference, dnnl_lrn_across_channels, MD(data),
                                     size, alpha, beta, k),
          dnnl_lrn_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference,
@@ -340,7 +372,7 @@ enum err_code dnn_concat_new(struct dnn_engine *d, const struct dnn_layout *cons
         return err_set(e, ERR_NOMEM, "no memory for a concat primitive");
     for (int i = 0; i < count; i++)
         list[i] = src[i]->md;
-    dnnl_status_t s = make_attr(NULL, &attr);
+    dnnl_status_t s = make_attr(NULL, NULL, &attr);
     if (s == dnnl_success) {
 #if DNN_3
         s = dnnl_concat_primitive_desc_create(&desc, d->engine, MD(dst), count, axis,
@@ -355,17 +387,42 @@ enum err_code dnn_concat_new(struct dnn_engine *d, const struct dnn_layout *cons
 }
 
 enum err_code dnn_reorder_new(struct dnn_engine *d, const struct dnn_layout *src,
-                              const struct dnn_layout *dst, struct dnn_primitive **ret,
-                              struct err *e)
+                              const struct dnn_layout *dst, const float *scales,
+                              int64_t scale_count, struct dnn_primitive **ret, struct err *e)
 {
     dnnl_primitive_attr_t attr;
     dnnl_primitive_desc_t desc = NULL;
-    dnnl_status_t s = make_attr(NULL, &attr);
+    const struct factors factors = { scales, scale_count == 1 ? FACTORS_ALL : FACTORS_EACH,
+                                     scale_count };
+    dnnl_status_t s = make_attr(NULL, &factors, &attr);
     if (s == dnnl_success) {
         s = dnnl_reorder_primitive_desc_create(&desc, MD(src), d->engine, MD(dst), d->engine, attr);
         dnnl_primitive_attr_destroy(attr);
     }
     return finish(s, desc, "reorder", ret, e);
+}
+
+bool dnn_scales_are_arguments(void)
+{
+    return DNN_3;
+}
+
+float dnn_conv_bias(float bias, float scale)
+{
+    return DNN_3 ? bias : bias / scale;
+}
+
+int dnn_weight_max(void)
+{
+    switch (dnnl_get_effective_cpu_isa()) {
+    case dnnl_cpu_isa_sse41:
+    case dnnl_cpu_isa_avx:
+    case dnnl_cpu_isa_avx2:
+    case dnnl_cpu_isa_avx512_core:
+        return 64;
+    default:
+        return INT8_MAX;
+    }
 }
 
 void dnn_primitive_free(struct dnn_primitive *p)
@@ -478,10 +535,22 @@ void dnn_call_free(struct dnn_call *c)
 
 static int arg_of(int role)
 {
-    static const int args[] = { DNNL_ARG_SRC,       DNNL_ARG_SRC_1, DNNL_ARG_WEIGHTS,
-                                DNNL_ARG_BIAS,      DNNL_ARG_DST,   DNNL_ARG_SCALE,
-                                DNNL_ARG_SHIFT,     DNNL_ARG_MEAN,  DNNL_ARG_VARIANCE,
-                                DNNL_ARG_SCRATCHPAD };
+    static const int args[] = {
+        DNNL_ARG_SRC,
+        DNNL_ARG_SRC_1,
+        DNNL_ARG_WEIGHTS,
+        DNNL_ARG_BIAS,
+        DNNL_ARG_DST,
+        DNNL_ARG_SCALE,
+        DNNL_ARG_SHIFT,
+        DNNL_ARG_MEAN,
+        DNNL_ARG_VARIANCE,
+        DNNL_ARG_SCRATCHPAD,
+#if DNN_3
+        DNNL_ARG_ATTR_SCALES | DNNL_ARG_SRC,
+        DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS
+#endif
+    };
     if (role < DNN_POST_FIRST)
         return args[role];
     if (role < DNN_SRC_FIRST)

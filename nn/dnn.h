@@ -4,8 +4,8 @@
  * between dnn_thread_enter() and dnn_thread_leave(), which keep OpenMP from making a team.
  * Scratchpads are given by the caller, so a primitive has no state and any number of
  * threads may run it at once, each with its own calls and memories.
- * All floats are float32. Shapes are those of ONNX: [N,C,...] with weights [O,I,...], or
- * [G,O/G,I/G,...] with groups. */
+ * Floats are float32; layouts are of floats unless made otherwise by dnn_layout_as(). Shapes are
+ * those of ONNX: [N,C,...] with weights [O,I,...], or [G,O/G,I/G,...] with groups. */
 #ifndef KENNEL_DNN_H
 #define KENNEL_DNN_H
 
@@ -58,13 +58,21 @@ struct dnn_layout *dnn_layout_settled(const struct dnn_layout *l);
 int dnn_layout_innermost(const struct dnn_layout *l);
 struct dnn_layout *dnn_layout_copy(const struct dnn_layout *l);
 void dnn_layout_free(struct dnn_layout *l);
-/* The same shape at the same places. */
+/* What an entry is. */
+enum dnn_type { DNN_F32, DNN_U8, DNN_S8 };
+/* The same places, counted in entries, of another type. l is what the functions above made, or the
+ * source or destination of a primitive. */
+struct dnn_layout *dnn_layout_as(const struct dnn_layout *l, enum dnn_type type);
+enum dnn_type dnn_layout_type(const struct dnn_layout *l);
+/* The same shape and type at the same places. */
 bool dnn_layout_same(const struct dnn_layout *a, const struct dnn_layout *b);
 /* Entries lie in row-major order without gaps, whatever the layout is called. */
 bool dnn_layout_is_plain(const struct dnn_layout *l);
 /* Entries of dim 1 that lie together in a block; 1 when it is not blocked, 0 when blocked
  * otherwise. */
 int64_t dnn_layout_block(const struct dnn_layout *l);
+/* Dim 1 is the innermost, the others in row-major order, without gaps. */
+bool dnn_layout_is_channels_last(const struct dnn_layout *l);
 /* Each dim has one stride: row-major, channels last, and the like. */
 bool dnn_layout_is_strided(const struct dnn_layout *l);
 size_t dnn_layout_bytes(const struct dnn_layout *l);
@@ -101,6 +109,8 @@ struct dnn_post {
     float alpha, beta;
     enum dnn_binary binary;
     const struct dnn_layout *with; /* of the binary's other operand */
+    float scale;                   /* of a sum: of what is there; 0 stands for 1 */
+    enum dnn_type type;            /* of a sum: of what is there */
 };
 struct dnn_posts {
     int count;
@@ -118,7 +128,9 @@ enum dnn_role {
     DNN_MEAN,
     DNN_VARIANCE,
     DNN_SCRATCHPAD,
-    DNN_POST_FIRST,                                /* + index of the post */
+    DNN_SRC_SCALE,    /* of a reorder; where dnn_scales_are_arguments() */
+    DNN_WEIGHT_SCALE, /* of a convolution; likewise */
+    DNN_POST_FIRST,   /* + index of the post */
     DNN_SRC_FIRST = DNN_POST_FIRST + DNN_POSTS_MAX /* + index, of a concat */
 };
 
@@ -128,6 +140,11 @@ struct dnn_conv {
     int64_t stride[DNN_SPATIAL_MAX], dilation[DNN_SPATIAL_MAX]; /* dilation 1: dense */
     int64_t low[DNN_SPATIAL_MAX], high[DNN_SPATIAL_MAX];
     struct dnn_posts posts;
+    /* Integer operands: the sum of products is taken times scales[output channel] before the posts.
+     * NULL: floats. The bias is then given as dnn_conv_bias() says. */
+    const float *scales;
+    int64_t scale_count;
+    bool grouped; /* the weights have a dim for the group */
 };
 enum dnn_pool_kind { DNN_POOL_MAX, DNN_POOL_MEAN_INSIDE, DNN_POOL_MEAN_ALL };
 struct dnn_pool {
@@ -137,6 +154,14 @@ struct dnn_pool {
     int64_t kernel[DNN_SPATIAL_MAX], stride[DNN_SPATIAL_MAX], dilation[DNN_SPATIAL_MAX];
     int64_t low[DNN_SPATIAL_MAX], high[DNN_SPATIAL_MAX];
 };
+
+/* Scales must also be given to each call, as an argument of the roles above. */
+bool dnn_scales_are_arguments(void);
+/* The bias that ends up as `bias` in units of the result, for that channel's scale. */
+float dnn_conv_bias(float bias, float scale);
+/* The largest absolute s8 weight whose products with u8 no instruction of this processor
+ * saturates in between: 127, or 64 where pairs of products are summed in 16 bits. */
+int dnn_weight_max(void);
 
 /* Layouts given as DNN_ANY are chosen and can be asked for with dnn_primitive_layout().
  * ERR_DNN: no implementation; ERR_NOMEM. */
@@ -173,9 +198,12 @@ enum err_code dnn_lrn_new(struct dnn_engine *d, const struct dnn_layout *data, i
 enum err_code dnn_concat_new(struct dnn_engine *d, const struct dnn_layout *const *src, int count,
                              int axis, const struct dnn_layout *dst, struct dnn_primitive **ret,
                              struct err *e) MUST_USE;
+/* Entries times scales, one for all or one for each channel (dim 1), then rounded to the nearest
+ * (ties to even) and saturated when dst is of integers. scales NULL: 1. They are DNN_SRC_SCALE. */
 enum err_code dnn_reorder_new(struct dnn_engine *d, const struct dnn_layout *src,
-                              const struct dnn_layout *dst, struct dnn_primitive **ret,
-                              struct err *e) MUST_USE;
+                              const struct dnn_layout *dst, const float *scales,
+                              int64_t scale_count, struct dnn_primitive **ret, struct err *e)
+    MUST_USE;
 void dnn_primitive_free(struct dnn_primitive *p);
 /* A copy for the caller to free; NULL without memory. SRC, WEIGHT, BIAS, DST, SCRATCHPAD. */
 struct dnn_layout *dnn_primitive_layout(const struct dnn_primitive *p, enum dnn_role role);

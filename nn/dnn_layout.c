@@ -31,7 +31,13 @@ struct dnn_layout *dnn_layout_of(md_view md)
     return l;
 }
 
-static struct dnn_layout *layout_tagged(int rank, const int64_t *dims, dnnl_format_tag_t tag)
+static dnnl_data_type_t data_type(enum dnn_type type)
+{
+    return type == DNN_U8 ? dnnl_u8 : type == DNN_S8 ? dnnl_s8 : dnnl_f32;
+}
+
+static struct dnn_layout *layout_tagged(int rank, const int64_t *dims, enum dnn_type type,
+                                        dnnl_format_tag_t tag)
 {
     dnnl_dims_t all;
     dnn_copy_dims(all, dims, rank, 0);
@@ -39,9 +45,10 @@ static struct dnn_layout *layout_tagged(int rank, const int64_t *dims, dnnl_form
     if (!l)
         return NULL;
 #if DNN_3
-    dnnl_status_t status = dnnl_memory_desc_create_with_tag(&l->md, rank, all, dnnl_f32, tag);
+    dnnl_status_t status =
+        dnnl_memory_desc_create_with_tag(&l->md, rank, all, data_type(type), tag);
 #else
-    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&l->md, rank, all, dnnl_f32, tag);
+    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&l->md, rank, all, data_type(type), tag);
 #endif
     if (status == dnnl_success)
         return l;
@@ -53,10 +60,12 @@ struct dnn_layout *dnn_layout_new(int rank, const int64_t *dims, enum dnn_form f
 {
     if (rank < 1 || rank > DNN_RANK_MAX)
         return NULL;
-    return layout_tagged(rank, dims, form == DNN_ANY ? dnnl_format_tag_any : plain_tags[rank]);
+    return layout_tagged(rank, dims, DNN_F32,
+                         form == DNN_ANY ? dnnl_format_tag_any : plain_tags[rank]);
 }
 
-struct dnn_layout *dnn_layout_strided(int rank, const int64_t *dims, const int64_t *strides)
+static struct dnn_layout *layout_strided(int rank, const int64_t *dims, enum dnn_type type,
+                                         const int64_t *strides)
 {
     dnnl_dims_t all, steps;
     dnn_copy_dims(all, dims, rank, 0);
@@ -65,14 +74,21 @@ struct dnn_layout *dnn_layout_strided(int rank, const int64_t *dims, const int64
     if (!l)
         return NULL;
 #if DNN_3
-    dnnl_status_t status = dnnl_memory_desc_create_with_strides(&l->md, rank, all, dnnl_f32, steps);
+    dnnl_status_t status =
+        dnnl_memory_desc_create_with_strides(&l->md, rank, all, data_type(type), steps);
 #else
-    dnnl_status_t status = dnnl_memory_desc_init_by_strides(&l->md, rank, all, dnnl_f32, steps);
+    dnnl_status_t status =
+        dnnl_memory_desc_init_by_strides(&l->md, rank, all, data_type(type), steps);
 #endif
     if (status == dnnl_success)
         return l;
     free(l);
     return NULL;
+}
+
+struct dnn_layout *dnn_layout_strided(int rank, const int64_t *dims, const int64_t *strides)
+{
+    return layout_strided(rank, dims, DNN_F32, strides);
 }
 
 struct dnn_layout *dnn_layout_copy(const struct dnn_layout *l)
@@ -99,15 +115,22 @@ struct dnn_layout *dnn_layout_blocked(int rank, const int64_t *dims)
 {
     if (rank != 4)
         return NULL;
-    return layout_tagged(rank, dims, dnn_block() == 16 ? dnnl_nChw16c : dnnl_nChw8c);
+    return layout_tagged(rank, dims, DNN_F32, dnn_block() == 16 ? dnnl_nChw16c : dnnl_nChw8c);
 }
 
 /* The blocking of a layout, read the same way from both versions. */
 struct blocks {
     int rank, inner_count;
+    enum dnn_type type;
     dnnl_dims_t dims, padded, strides, inner_size, inner_dim;
     bool blocked; /* false: an opaque format */
+    bool any;     /* not chosen yet */
 };
+
+static enum dnn_type type_of(dnnl_data_type_t type)
+{
+    return type == dnnl_u8 ? DNN_U8 : type == dnnl_s8 ? DNN_S8 : DNN_F32;
+}
 
 static struct blocks blocks_of(const struct dnn_layout *l)
 {
@@ -116,6 +139,10 @@ static struct blocks blocks_of(const struct dnn_layout *l)
     const dnnl_dims_t *dims, *padded, *strides, *sizes, *which;
     dnnl_format_kind_t kind = dnnl_format_kind_undef;
     dnnl_memory_desc_query(l->md, dnnl_query_format_kind, &kind);
+    dnnl_data_type_t type = dnnl_f32;
+    dnnl_memory_desc_query(l->md, dnnl_query_data_type, &type);
+    b.type = type_of(type);
+    b.any = kind == dnnl_format_kind_any;
     dnnl_memory_desc_query(l->md, dnnl_query_ndims_s32, &b.rank);
     dnnl_memory_desc_query(l->md, dnnl_query_dims, &dims);
     memcpy(b.dims, dims, sizeof b.dims);
@@ -135,6 +162,8 @@ static struct blocks blocks_of(const struct dnn_layout *l)
     memcpy(b.inner_dim, which, sizeof b.inner_dim);
 #else
     b.rank = l->md.ndims;
+    b.type = type_of(l->md.data_type);
+    b.any = l->md.format_kind == dnnl_format_kind_any;
     memcpy(b.dims, l->md.dims, sizeof b.dims);
     b.blocked = l->md.format_kind == dnnl_blocked;
     if (!b.blocked)
@@ -153,6 +182,22 @@ bool dnn_layout_is_strided(const struct dnn_layout *l)
 {
     struct blocks b = blocks_of(l);
     return b.blocked && b.inner_count == 0;
+}
+
+bool dnn_layout_is_channels_last(const struct dnn_layout *l)
+{
+    struct blocks b = blocks_of(l);
+    if (!b.blocked || b.inner_count || b.rank < 2)
+        return false;
+    int64_t want = b.dims[1];
+    bool same = b.strides[1] == 1 || b.dims[1] == 1;
+    for (int d = b.rank - 1; d >= 0; d--) {
+        if (d == 1)
+            continue;
+        same = same && (b.dims[d] == 1 || b.strides[d] == want);
+        want *= b.dims[d];
+    }
+    return same;
 }
 
 int64_t dnn_layout_block(const struct dnn_layout *l)
@@ -189,8 +234,11 @@ bool dnn_layout_same(const struct dnn_layout *a, const struct dnn_layout *b)
     if (dnnl_memory_desc_equal(MD(a), MD(b)))
         return true;
     struct blocks x = blocks_of(a), y = blocks_of(b);
-    return x.rank == y.rank && memcmp(x.dims, y.dims, (size_t)x.rank * sizeof x.dims[0]) == 0 &&
-           dnn_layout_is_plain(a) && dnn_layout_is_plain(b);
+    /* Weights may have sums behind them, which shows in the size. */
+    return x.rank == y.rank && x.type == y.type &&
+           memcmp(x.dims, y.dims, (size_t)x.rank * sizeof x.dims[0]) == 0 &&
+           dnn_layout_is_plain(a) && dnn_layout_is_plain(b) &&
+           dnn_layout_bytes(a) == dnn_layout_bytes(b);
 }
 
 /* Dims from the outermost to the innermost in memory. */
@@ -204,10 +252,10 @@ static void stride_order(const struct blocks *b, int order[DNN_RANK_MAX])
     }
 }
 
-struct dnn_layout *dnn_layout_like(const struct dnn_layout *like, const int64_t *dims)
+/* The blocks, or the order of dims, of b on other dims. */
+static struct dnn_layout *layout_like(const struct blocks *b, int64_t block, const int64_t *dims,
+                                      enum dnn_type type)
 {
-    struct blocks b = blocks_of(like);
-    int64_t block = dnn_layout_block(like);
     static const struct {
         int64_t block;
         int rank;
@@ -218,18 +266,42 @@ struct dnn_layout *dnn_layout_like(const struct dnn_layout *like, const int64_t 
         { 16, 3, dnnl_aBc16b }, { 16, 4, dnnl_aBcd16b }, { 16, 5, dnnl_aBcde16b },
     };
     for (size_t i = 0; i < sizeof blocked / sizeof *blocked; i++)
-        if (blocked[i].block == block && blocked[i].rank == b.rank)
-            return layout_tagged(b.rank, dims, blocked[i].tag);
-    if (!b.blocked || b.inner_count || b.rank > DNN_RANK_MAX)
-        return dnn_layout_new(b.rank, dims, DNN_PLAIN);
+        if (blocked[i].block == block && blocked[i].rank == b->rank)
+            return layout_tagged(b->rank, dims, type, blocked[i].tag);
+    if (b->rank < 1 || b->rank > DNN_RANK_MAX)
+        return NULL;
+    if (!b->blocked || b->inner_count)
+        return layout_tagged(b->rank, dims, type,
+                             b->any ? dnnl_format_tag_any : plain_tags[b->rank]);
     int order[DNN_RANK_MAX];
     int64_t strides[DNN_RANK_MAX], size = 1;
-    stride_order(&b, order);
-    for (int k = b.rank - 1; k >= 0; k--) {
+    stride_order(b, order);
+    for (int k = b->rank - 1; k >= 0; k--) {
         strides[order[k]] = size;
         size *= dims[order[k]];
     }
-    return dnn_layout_strided(b.rank, dims, strides);
+    return layout_strided(b->rank, dims, type, strides);
+}
+
+struct dnn_layout *dnn_layout_like(const struct dnn_layout *like, const int64_t *dims)
+{
+    struct blocks b = blocks_of(like);
+    return layout_like(&b, dnn_layout_block(like), dims, b.type);
+}
+
+struct dnn_layout *dnn_layout_as(const struct dnn_layout *l, enum dnn_type type)
+{
+    struct blocks b = blocks_of(l);
+    if (b.type == type)
+        return dnn_layout_copy(l);
+    if (b.any || !b.blocked || b.inner_count)
+        return layout_like(&b, b.any ? 0 : dnn_layout_block(l), b.dims, type);
+    return layout_strided(b.rank, b.dims, type, b.strides);
+}
+
+enum dnn_type dnn_layout_type(const struct dnn_layout *l)
+{
+    return blocks_of(l).type;
 }
 
 size_t dnn_layout_bytes(const struct dnn_layout *l)

@@ -4,7 +4,9 @@
  * nowhere else:
  * - a memory descriptor is a struct in 2.x and an opaque object in 3.x;
  * - a primitive descriptor is made from an operation descriptor in 2.x and directly in 3.x;
- * - 2.x post-ops carry a scale, 3.x sums carry a zero point. */
+ * - 2.x post-ops carry a scale, 3.x sums carry a zero point;
+ * - scales of integers are numbers of the attribute in 2.x and arguments of a call in 3.x, and a
+ *   convolution's bias is added before them in 2.x and after them in 3.x. */
 #ifndef KENNEL_DNN_PARTS_H
 #define KENNEL_DNN_PARTS_H
 

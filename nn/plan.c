@@ -87,6 +87,8 @@ enum err_code plan_new(const struct network *n, const struct plan_options *o, st
                        o->batch);
     if (n->shapes[output].type != TENSOR_F32 || !tensor_count(&n->shapes[output]))
         return err_set(e, ERR_ONNX_FEATURE, "tensor \"%.120s\" is not float32", name);
+    if (o->precision == PLAN_INT8 && !o->ranges)
+        return err_set(e, ERR_INTERNAL, "an int8 plan needs ranges");
     int64_t batch = n->scales ? o->batch : 1;
     struct frame f;
     enum err_code r = network_frame(n, batch, &f, e);
@@ -94,7 +96,8 @@ enum err_code plan_new(const struct network *n, const struct plan_options *o, st
         return r;
     struct plan *p;
     int saved = dnn_thread_enter();
-    r = plan_compile(&f, output, o->pool, o->threads == 2 ? 2 : 1, &p, e);
+    r = plan_compile(&f, output, o->pool, o->threads == 2 ? 2 : 1,
+                     o->precision == PLAN_INT8 ? o->ranges : NULL, &p, e);
     dnn_thread_leave(saved);
     frame_fini(&f);
     if (r)
@@ -405,6 +408,50 @@ enum err_code plan_execute_timed(const struct plan *p, struct plan_scratch *s,
         double after = now_us();
         times[i] = after - before;
         before = after;
+    }
+    dnn_thread_leave(saved);
+    return r;
+}
+
+static void show(const struct plan_scratch *s, int value, const void *const *inputs,
+                 const void *output, plan_watch watch, void *context)
+{
+    const struct plan_value *v = &s->plan->values[value];
+    if (value >= s->plan->value_shown || !v->layout || dnn_layout_type(v->layout) != DNN_F32)
+        return;
+    struct outside o;
+    const uint8_t *data = address(s, &(struct arg){ .of = { value, -1 } }, &o);
+    if (!data)
+        data = (const uint8_t *)(o.input < 0 ? output : inputs[o.input]) + o.offset;
+    struct plan_view view = { .value = value,
+                              .data = (const void *)data,
+                              .count = dnn_layout_bytes(v->layout) / sizeof(float) };
+    if (v->shape.rank == 4) {
+        view.channels = v->shape.dims[1];
+        view.inner = v->shape.dims[2] * v->shape.dims[3];
+        view.block =
+            dnn_layout_is_channels_last(v->layout) ? view.channels : dnn_layout_block(v->layout);
+    }
+    watch(context, &view);
+}
+
+enum err_code plan_execute_watched(const struct plan *p, struct plan_scratch *s,
+                                   const void *const *inputs, void *output, plan_watch watch,
+                                   void *context, struct err *e)
+{
+    int saved = dnn_thread_enter();
+    enum err_code r = point_outside(s, inputs, output, e);
+    for (int i = 0; i < p->input_count && !r; i++)
+        show(s, p->inputs[i], inputs, output, watch, context);
+    for (int i = 0; i < p->instr_count && !r; i++) {
+        r = run_instr(s, i, e);
+        const struct instr *x = &p->instrs[i];
+        int ins = x->node ? x->node->in_count : 0;
+        for (int k = 0; k < x->arg_count && !r; k++) {
+            bool made = x->kind == INSTR_LOOP ? k >= ins : x->args[k].role == DNN_DST;
+            if (made && x->args[k].of.value >= 0)
+                show(s, x->args[k].of.value, inputs, output, watch, context);
+        }
     }
     dnn_thread_leave(saved);
     return r;

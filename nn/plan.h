@@ -8,7 +8,8 @@
  * depend on the thread, the scratch or what ran before it.
  * With two threads, for one caller on an idle machine, each scratch has a companion thread that
  * takes half of the work when it gets a core in time (duo.h); the caller does that half itself when
- * not, with the same bits. They may differ from those of a plan with one thread.
+ * not, with the same bits. They may differ from those of a plan with one thread. A plan in int8 has
+ * one thread, whatever is asked for.
  * Threads: plan_new() and plan_free() any; plan_run() any number at once, one per scratch. */
 #ifndef KENNEL_PLAN_H
 #define KENNEL_PLAN_H
@@ -17,15 +18,24 @@
 
 struct plan;
 struct plan_scratch;
+struct ranges;
+
+/* PLAN_INT8: convolutions whose input has a range are computed from 8-bit integers, weights scaled
+ * by output channel; what lies between them stays 8-bit where it can. Everything else is float32,
+ * and so are the input and the output. */
+enum plan_precision { PLAN_FP32, PLAN_INT8 };
 
 struct plan_options {
     const char *output; /* value to compute; NULL: the network's output */
     bool pool;          /* average an output that is still spatial over height and width */
     int batch;          /* pictures a run, >= 1 */
-    int threads;        /* 2: a run may use a second core; 0 or 1: it does not */
+    int threads;        /* 2: a run may use a second core, but in int8; 0 or 1: it does not */
+    enum plan_precision precision;
+    const struct ranges *ranges; /* nn/ranges.h; read by PLAN_INT8 only, which needs them */
 };
 
-/* Borrows the network during the call only. ERR_DNN, ERR_NOMEM, ERR_ONNX_OPERATOR. */
+/* Borrows the network and the ranges during the call only. ERR_DNN, ERR_NOMEM, ERR_ONNX_OPERATOR.
+ */
 enum err_code plan_new(const struct network *n, const struct plan_options *options,
                        struct plan **ret, struct err *e) MUST_USE;
 void plan_free(struct plan *p);

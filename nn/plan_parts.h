@@ -49,7 +49,8 @@ enum room { ROOM_ARENA, ROOM_INPUT, ROOM_OUTPUT };
 
 struct plan_value {
     struct tensor shape;       /* data: of a constant, while compiling */
-    struct dnn_layout *layout; /* owned; float32 values */
+    struct dnn_layout *layout; /* owned; NULL: not float32 by its shape */
+    const struct quant *quant; /* while compiling: how it is held as integers; NULL: it is not */
     size_t bytes;              /* of the room that a root needs */
     int parent;
     size_t offset; /* in the parent */
@@ -82,12 +83,14 @@ struct plan {
     size_t input_size, output_size;        /* entries of one picture */
     int repeat; /* runs a call: the batch, when the network takes one picture at a time */
     int64_t opset;
+    int value_shown; /* values below this are those of the graph */
 };
 
-/* Compiles value `output` of a frame: its inputs are those of the graph that have no data.
- * Borrows the frame during the call. */
+/* Compiles value `output` of a frame: its inputs are those of the graph that have no data. With
+ * ranges in int8 and for one thread, without (NULL) in fp32. Borrows the frame and the ranges
+ * during the call. */
 enum err_code plan_compile(const struct frame *f, int output, bool pool, int threads,
-                           struct plan **ret, struct err *e) MUST_USE;
+                           const struct ranges *ranges, struct plan **ret, struct err *e) MUST_USE;
 /* One run: buffers in the order of plan->inputs. */
 enum err_code plan_execute(const struct plan *p, struct plan_scratch *s, const void *const *inputs,
                            void *output, struct err *e) MUST_USE;
@@ -95,6 +98,21 @@ enum err_code plan_execute(const struct plan *p, struct plan_scratch *s, const v
 enum err_code plan_execute_timed(const struct plan *p, struct plan_scratch *s,
                                  const void *const *inputs, void *output, double *times,
                                  struct err *e) MUST_USE;
+
+/* A float value's entries as they lie: [rows][ceil(channels / block)][inner][block], where the
+ * layout pads the last block with zeros. block 0: in some other order. */
+struct plan_view {
+    int value;
+    const float *data;
+    size_t count;
+    int64_t channels, block, inner;
+};
+/* plan_execute() that shows each float value right after it is made, and the inputs. Values are
+ * numbered as in the graph; those that only the plan has are not shown. */
+typedef void (*plan_watch)(void *context, const struct plan_view *view);
+enum err_code plan_execute_watched(const struct plan *p, struct plan_scratch *s,
+                                   const void *const *inputs, void *output, plan_watch watch,
+                                   void *context, struct err *e) MUST_USE;
 
 /* Root of a value, and where the value stands in its room. */
 int plan_root(const struct plan *p, int value, size_t *ret_offset);
@@ -111,12 +129,13 @@ int plan_add_value(struct plan *p, const struct tensor *shape, struct dnn_layout
 /* value is made by the next instruction, in this layout (taken; NULL is without memory). */
 enum err_code plan_define(struct plan *p, int value, struct dnn_layout *layout, struct err *e)
     MUST_USE;
-/* value's numbers as they lie in that layout: itself, a reordered copy, or a parameter. fresh: the
- * copy is to be written over, nobody else may use it. */
+/* value's numbers as they lie in that layout: itself, a reordered copy, or a parameter. A layout of
+ * integers is filled by the value's scale, one of floats likewise from integers. fresh: the copy is
+ * to be written over, nobody else may use it. */
 enum err_code plan_fetch(struct plan *p, int value, const struct dnn_layout *want, bool fresh,
                          struct operand *ret, struct err *e) MUST_USE;
-/* Numbers in the order of `from` as a parameter in the layout `to`. */
-enum err_code plan_param(struct plan *p, const float *data, const struct dnn_layout *from,
+/* Numbers in the order of `from` as a parameter in the layout `to`; read during the call only. */
+enum err_code plan_param(struct plan *p, const void *data, const struct dnn_layout *from,
                          const struct dnn_layout *to, struct operand *ret, struct err *e) MUST_USE;
 /* Takes primitive, also on failure. Its scratchpad is added by itself. */
 enum err_code plan_emit(struct plan *p, struct dnn_primitive *primitive, const char *name,

@@ -305,7 +305,8 @@ static enum err_code make_reorder(struct plan *p, const struct half *h, const st
 {
     (void)b;
     (void)what;
-    return dnn_reorder_new(p->engine, layout_in(h, DNN_SRC), layout_in(h, DNN_DST), ret, e);
+    return dnn_reorder_new(p->engine, layout_in(h, DNN_SRC), layout_in(h, DNN_DST), NULL, 1, ret,
+                           e);
 }
 
 enum err_code split_reorder(struct plan *p, struct err *e)

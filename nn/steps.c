@@ -17,6 +17,12 @@ void steps_fini(struct steps *s)
     free(s->list);
     free(s->values);
     free(s->uses);
+    for (int v = 0; s->quants && v < s->value_max; v++) {
+        free(s->quants[v].channels);
+        free(s->quants[v].means);
+        free(s->quants[v].squares);
+    }
+    free(s->quants);
     *s = (struct steps){ 0 };
 }
 
@@ -117,9 +123,10 @@ enum err_code steps_new(const struct frame *f, int output, bool pool, struct ste
     bool *keep = calloc((size_t)g->node_count + 1, sizeof *keep);
     s.values = calloc((size_t)s.value_max, sizeof *s.values);
     s.uses = calloc((size_t)s.value_max, sizeof *s.uses);
+    s.quants = calloc((size_t)s.value_max, sizeof *s.quants);
     s.list = calloc((size_t)g->node_count + EXTRA, sizeof *s.list);
     enum err_code r = ERR_OK;
-    if (!wanted || !keep || !s.values || !s.uses || !s.list)
+    if (!wanted || !keep || !s.values || !s.uses || !s.quants || !s.list)
         r = err_set(e, ERR_NOMEM, "no memory for %d steps", g->node_count);
     if (!r) {
         memcpy(s.values, f->values, (size_t)g->value_count * sizeof *s.values);

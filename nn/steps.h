@@ -69,6 +69,18 @@ struct step {
     int post_count;
 };
 
+/* How a value is held as integers: entry = scale x integer, each channel with its own scale where
+ * there are such. Values of one group and type have the same scales. */
+struct quant {
+    enum dnn_type type;
+    float scale;     /* the largest; 0: it has no range and stays a float */
+    float *channels; /* owned; [dim 1], or NULL: all the same */
+    float *means;    /* owned; [dim 1] of the integers, or NULL: not known */
+    float *squares;  /* likewise; means of their squares */
+    bool held;       /* whoever makes it should make integers */
+    int group;
+};
+
 struct steps {
     const struct frame *frame;
     struct tensor *values; /* [value_count]: shapes, and data of constants (borrowed) */
@@ -76,7 +88,8 @@ struct steps {
     struct step *list;
     int count;
     int output;
-    int *uses; /* [value_max]: by living steps, and one for the output */
+    int *uses;            /* [value_max]: by living steps, and one for the output */
+    struct quant *quants; /* [value_max]; all zero: everything is float */
 };
 
 /* What computes value `output` of a frame's graph, averaged over its spatial dims if pool. */
@@ -91,6 +104,10 @@ enum err_code steps_fuse(struct steps *s, struct err *e) MUST_USE;
 /* Layer normalisation, Gelu and Swish spelt out, bias and scale behind a product, padding before a
  * convolution. maker [value_max] is room to work in. */
 void steps_match(struct steps *s, int *maker);
+
+/* Decides which values are held as integers. After steps_fuse(). (quantise.c) */
+struct ranges;
+enum err_code steps_quantise(struct steps *s, const struct ranges *ranges, struct err *e) MUST_USE;
 
 /* One node as a step, its kind and numbers; in and out are set already. Falls back to
  * STEP_PLAIN. */

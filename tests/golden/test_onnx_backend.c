@@ -161,7 +161,7 @@ static enum err_code run_plan(const struct frame *f, int output, const struct te
     struct plan *p;
     struct plan_scratch *s = NULL;
     const void *data[INPUTS_MAX];
-    enum err_code r = plan_compile(f, output, false, 1, &p, e);
+    enum err_code r = plan_compile(f, output, false, 1, NULL, &p, e);
     if (r)
         return r;
     const struct graph *g = f->graph;

@@ -174,7 +174,7 @@ static void reorder(struct dnn_engine *d, const struct dnn_layout *from, float *
     struct dnn_primitive *p;
     struct dnn_memory *a, *b;
     struct dnn_call *c;
-    assert_int_equal(dnn_reorder_new(d, from, to, &p, &e), ERR_OK);
+    assert_int_equal(dnn_reorder_new(d, from, to, NULL, 1, &p, &e), ERR_OK);
     assert_int_equal(dnn_memory_new(d, from, data, &a, &e), ERR_OK);
     assert_int_equal(dnn_memory_new(d, to, into, &b, &e), ERR_OK);
     assert_int_equal(dnn_call_new(d, p, 2, &c, &e), ERR_OK);
