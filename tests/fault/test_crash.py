@@ -111,7 +111,8 @@ class Crash(unittest.TestCase):
                 os.unlink(os.path.join(features, name))
             job = self.retrain()
             for _ in range(2):
-                time.sleep(rng.uniform(0, 0.15))  # the moment is what varies
+                until(lambda: workers(d) or d.get(f"{V1}/jobs/{job}")["ended"])
+                time.sleep(rng.uniform(0, 0.04))  # the moment is what varies
                 kill_worker(d)
             ended = d.wait_job(job)
             self.assertIn(ended["state"], ("succeeded", "rejected"), ended)
