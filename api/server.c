@@ -198,15 +198,15 @@ static void wait_idle(struct server *s)
     pthread_mutex_unlock(&s->mu);
 }
 
+/* Who comes meanwhile is told that the server is stopping. MHD_quiesce_daemon() would keep them
+ * out, but its removal of the listening socket races with that of its own threads, and it then
+ * aborts. */
 static void stop(struct server *s)
 {
-    int fd = MHD_quiesce_daemon(s->daemon);
     abort_uploads(s);
     park_stop(s->park);
     wait_idle(s);
     MHD_stop_daemon(s->daemon);
-    if (fd >= 0)
-        close(fd);
 }
 
 void server_free(struct server *s)
