@@ -21,7 +21,7 @@ failed=0
 suite() { # PRESET CTEST-ARGUMENT...
     preset=$1
     shift
-    cmake --preset "$preset" >/dev/null
+    cmake --preset "$preset" -DBUILD_TESTING=ON >/dev/null
     cmake --build --preset "$preset"
     ctest --preset "$preset" "$@" 2>&1 | tee "build/$preset.log"
     grep -q '^100% tests passed' "build/$preset.log" || failed=1

@@ -8,6 +8,6 @@ name=${1:?usage: tests/bench/run.sh NAME [ARGUMENT...]}
 shift
 cd "$here/../.."
 [ -r "$here/$name.py" ] || { echo "no benchmark $name" >&2; exit 2; }
-cmake --preset release >/dev/null
+cmake --preset release -DBUILD_TESTING=ON >/dev/null
 cmake --build --preset release >/dev/null
 exec /usr/bin/python3 "$here/$name.py" "$@"
