@@ -126,7 +126,8 @@ static void count_channels(struct calibration *c, struct histogram *h, const str
             to[i].squares += (double)size * (double)size;
         }
     }
-    h->entries += (double)(rows / blocks);
+    size_t entries = rows / blocks; /* of each channel */
+    h->entries += (double)entries;
 }
 
 static void count(void *context, const struct plan_view *v)
