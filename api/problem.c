@@ -71,6 +71,7 @@ int problem_status(enum err_code code)
     case ERR_CLASS_TOO_SMALL:
     case ERR_HOLDOUT_EMPTY:
     case ERR_RECIPE:
+    case ERR_IDEMPOTENCY_REUSED:
     case ERR_LABELS_TOO_MANY:
         return 422;
     case ERR_BUSY:

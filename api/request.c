@@ -1,6 +1,7 @@
 #include "api/request.h"
 
 #include "api/problem.h"
+#include "daemon/idempotency.h"
 #include "data/base/json.h"
 
 #include <ctype.h>
@@ -69,6 +70,20 @@ static enum MHD_Result add_query(void *context, enum MHD_ValueKind kind, const c
     return MHD_NO;
 }
 
+/* A key that was cut would be another one. */
+static void read_idempotency_key(struct request *r)
+{
+    const char *key =
+        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Idempotency-Key");
+    if (key && (!key[0] || strlen(key) > IDEMPOTENCY_KEY_MAX)) {
+        r->refused = true;
+        err_set(&r->refusal, ERR_FIELD_RANGE, "Idempotency-Key must have 1 to %d bytes, has %zu",
+                IDEMPOTENCY_KEY_MAX, strlen(key));
+    } else if (key) {
+        snprintf(r->idempotency_key, sizeof r->idempotency_key, "%s", key);
+    }
+}
+
 struct request *request_new(struct server *s, struct MHD_Connection *connection)
 {
     struct request *r = calloc(1, sizeof *r);
@@ -91,6 +106,7 @@ struct request *request_new(struct server *s, struct MHD_Connection *connection)
     copy_header(connection, "Content-Type", r->content_type, sizeof r->content_type);
     plain_type(r->content_type);
     copy_header(connection, "If-None-Match", r->if_none_match, sizeof r->if_none_match);
+    read_idempotency_key(r);
     read_length(r);
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_query, r);
     return r;

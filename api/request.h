@@ -34,6 +34,7 @@ struct request {
     char who[IDENT_MAX + 1];
     char content_type[REQUEST_TEXT]; /* lower case, without parameters; "" when none */
     char if_none_match[REQUEST_TEXT];
+    char idempotency_key[REQUEST_TEXT]; /* "" when none */
     struct request_pair query[REQUEST_QUERY];
     int query_count;
     struct buf body;

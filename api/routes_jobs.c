@@ -1,6 +1,6 @@
 /* Retraining: the trigger, and what became of it. */
-#include "api/request.h"
 #include "api/routes.h"
+#include "api/trigger.h"
 #include "daemon/jobs.h"
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
@@ -15,49 +15,14 @@ static struct jobs *jobs_of(const struct request *r)
     return r->server->parts.jobs;
 }
 
-static enum err_code check_tags(const json_t *tags, struct err *e)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach ((json_t *)tags, name, value)
-        if (!json_is_string(value))
-            return err_set(e, ERR_JSON_TYPE, "the request: tags.%.100s must be a string", name);
-    return ERR_OK;
-}
-
 static enum err_code retrain(struct request *r, struct err *e)
 {
     CLEANUP(json_decref_p) json_t *body = NULL;
-    enum err_code code = request_json(r, &body, e);
-    if (code)
-        return code;
-    struct retrain_request q = { 0 };
-    json_t *recipe = NULL, *tags = NULL;
-    const struct json_field fields[] = {
-        { .name = "mode", .kind = JSON_KIND_STRING, .into = &q.mode, .min = 1, .max = 64 },
-        { .name = "dataset_version",
-          .kind = JSON_KIND_INT,
-          .into = &q.dataset_version,
-          .min = 1,
-          .max = 1e15 },
-        { .name = "recipe", .kind = JSON_KIND_OBJECT, .into = &recipe },
-        { .name = "seed", .kind = JSON_KIND_INT, .into = &q.seed },
-        { .name = "tags", .kind = JSON_KIND_OBJECT, .into = &tags },
-    };
-    code = json_take(body, "the request", fields, sizeof fields / sizeof *fields, e);
-    if (!code && tags)
-        code = check_tags(tags, e);
-    q.recipe = recipe;
-    q.tags = tags;
     json_t *job;
+    enum err_code code = request_json(r, &body, e);
     if (!code)
-        code = jobs_submit(jobs_of(r), request_param(r, "m"), &q, r->who, &job, e);
-    if (code)
-        return code;
-    const char *id = json_string_value(json_object_get(job, "id"));
-    reply_header(&r->reply, "Location", "/api/v1/jobs/%s", id ? id : "");
-    reply_header(&r->reply, "Retry-After", "1");
-    return reply_json_take(&r->reply, 202, job, e);
+        code = trigger_submit(r, request_param(r, "m"), body, &job, e);
+    return code ? code : reply_json_take(&r->reply, 202, job, e);
 }
 
 static enum err_code check_state(const char *state, struct err *e)

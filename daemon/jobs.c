@@ -63,7 +63,7 @@ bool jobs_state_is_final(const char *state)
 #define SELECT_JOB                                                                                 \
     "SELECT j.id, m.name, j.state, j.mode, j.created_ms, j.started_ms, j.ended_ms, "               \
     "j.requested_by, j.seed, j.dataset_version, j.tags, j.attempt, j.progress, "                   \
-    "j.forward_passes, j.version, j.error_code, j.error_message, v.decision "                      \
+    "j.forward_passes, j.version, j.error_code, j.error_message, v.decision, j.priority "          \
     "FROM job j JOIN model m ON m.id = j.model "                                                   \
     "LEFT JOIN version v ON v.model = j.model AND v.number = j.version "
 
@@ -96,13 +96,13 @@ static enum err_code row_json(struct jobs *j, struct db_rows *row, json_t **ret,
 {
     CLEANUP(json_decref_p)
     json_t *reply = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
         db_json_text(row, 0), "model", db_json_text(row, 1), "state", db_json_text(row, 2), "mode",
         db_json_text(row, 3), "created", db_json_time(row, 4), "started", db_json_time(row, 5),
         "ended", db_json_time(row, 6), "requested_by", db_json_text(row, 7), "seed",
-        db_json_int(row, 8), "dataset_version", db_json_int(row, 9), "attempt",
-        db_json_int(row, 11), "forward_passes", db_json_int(row, 13), "version",
-        db_json_int(row, 14), "error", error_json(row));
+        db_json_int(row, 8), "priority", db_json_int(row, 18), "dataset_version",
+        db_json_int(row, 9), "attempt", db_json_int(row, 11), "forward_passes",
+        db_json_int(row, 13), "version", db_json_int(row, 14), "error", error_json(row));
     if (!reply)
         return err_set(e, ERR_NOMEM, "no memory to show a job");
     enum err_code r = put_column(reply, "tags", row, 10, e);
@@ -193,15 +193,24 @@ enum err_code jobs_list(struct jobs *j, const char *state, const char *model, in
 enum err_code jobs_submit(struct jobs *j, const char *model, const struct retrain_request *q,
                           const char *who, json_t **ret, struct err *e)
 {
-    char id[ULID_TEXT];
-    enum err_code r = ulid_next(&j->ids, clock_utc_ms(), id, e);
+    struct submitted done = { 0 };
+    json_t *job;
+    enum err_code r = ulid_next(&j->ids, clock_utc_ms(), done.id, e);
     if (!r)
-        r = submission_add(j->state, id, model, q, who, e);
+        r = submission_add(j->state, model, q, who, &done, e);
     if (r)
         return r;
-    runner_wake(j->runner);
-    runner_tell(j->runner, id);
-    return jobs_show(j, id, ret, e);
+    if (done.how != SUBMITTED_REPEATED)
+        runner_wake(j->runner);
+    if (done.how == SUBMITTED_NEW)
+        runner_tell(j->runner, done.id);
+    r = jobs_show(j, done.id, &job, e);
+    if (!r && done.how != SUBMITTED_NEW)
+        r = json_put(job, done.how == SUBMITTED_REPEATED ? "repeated" : "coalesced", json_true(),
+                     e);
+    if (!r)
+        *ret = job;
+    return r;
 }
 
 enum err_code jobs_cancel(struct jobs *j, const char *id, const char *who, json_t **ret,

@@ -8,7 +8,8 @@
  *   daemon died (from the tenth: failed), the daemon stopped, or another version went into
  *   production meanwhile, which must be compared with; the last two count as no attempt
  *
- * A runner thread takes the oldest queued job whose model has none running, writes
+ * A runner thread takes the queued job of the highest priority, among equals the oldest, whose
+ * model has none running, writes
  * jobs/ID/spec.json, starts `kenneld worker` with posix_spawn, follows its progress lines, and
  * on success stores the artifact, then makes the version, decides the gate and ends the job in one
  * transaction. The worker dies with the daemon (PR_SET_PDEATHSIG); a finished worker's output is
@@ -49,17 +50,24 @@ struct retrain_request {
     const json_t *tags;      /* object of strings */
     int64_t seed;            /* default 0 */
     const char *mode;        /* same as recipe.mode */
+    int64_t priority;        /* JOBS_PRIORITY_MIN to _MAX; the highest is claimed first */
+    bool coalesce;           /* an identical job that is still queued is the answer */
+    const char *key;         /* Idempotency-Key, or NULL; ... */
+    struct digest request;   /* ... then of all that was asked */
 };
+enum { JOBS_PRIORITY_MIN = -10, JOBS_PRIORITY_MAX = 10 };
 
-/* *ret as jobs_show(). ERR_MODEL_UNKNOWN, ERR_DATASET_EMPTY, ERR_DATASET_ONE_CLASS,
+/* *ret as jobs_show(), and "repeated": true when an earlier request with that key made the job, or
+ * "coalesced": true when it was queued already (it takes the higher of the two priorities).
+ * ERR_IDEMPOTENCY_REUSED, ERR_MODEL_UNKNOWN, ERR_DATASET_EMPTY, ERR_DATASET_ONE_CLASS,
  * ERR_CLASS_TOO_SMALL, ERR_HOLDOUT_EMPTY, ERR_RECIPE, ERR_FIELD_*. */
 enum err_code jobs_submit(struct jobs *j, const char *model, const struct retrain_request *q,
                           const char *who, json_t **ret, struct err *e) MUST_USE;
 
 /* {"id", "model", "state", "mode", "created", "started", "ended" (null until then), "requested_by",
- * "seed", "dataset_version", "tags", "attempt", "progress": {"phase", "done", "total"} or null,
- * "forward_passes" (null until ended), "version" (null or number), "error": {"code", "message"} or
- * null, "gate": decision or null} */
+ * "seed", "priority", "dataset_version", "tags", "attempt", "progress": {"phase", "done", "total"}
+ * or null, "forward_passes" (null until ended), "version" (null or number), "error": {"code",
+ * "message"} or null, "gate": decision or null} */
 enum err_code jobs_show(struct jobs *j, const char *id, json_t **ret, struct err *e) MUST_USE;
 /* Newest first; state and model may be NULL. At most limit. */
 enum err_code jobs_list(struct jobs *j, const char *state, const char *model, int limit,

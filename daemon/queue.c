@@ -134,7 +134,8 @@ static enum err_code find_next(struct db_tx *t, struct job *ret, bool *ret_found
                              "SELECT j.id, j.attempt, j.deaths FROM job j WHERE j.state = 'queued' "
                              "AND j.ended_ms IS NULL "
                              "AND NOT EXISTS (SELECT 1 FROM job o WHERE o.state = 'running' AND "
-                             "o.ended_ms IS NULL AND o.model = j.model) ORDER BY j.id LIMIT 1");
+                             "o.ended_ms IS NULL AND o.model = j.model) "
+                             "ORDER BY j.priority DESC, j.id LIMIT 1");
     if (r)
         return r;
     *ret_found = row != NULL;

@@ -42,8 +42,9 @@ struct job {
 };
 void job_fini(struct job *j);
 
-/* Takes the oldest queued job whose model has none running: it is running now, with the champion of
- * this moment and one attempt more. *ret_found false: there is none. */
+/* Takes the queued job of the highest priority, among equals the oldest, whose model has none
+ * running: it is running now, with the champion of this moment and one attempt more. *ret_found
+ * false: there is none. */
 enum err_code queue_claim(struct state *s, struct job *ret, bool *ret_found, struct err *e)
     MUST_USE;
 /* The rows that are running: for a start after a crash. The caller owns the array. */

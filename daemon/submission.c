@@ -1,6 +1,7 @@
 #include "daemon/submission.h"
 
 #include "daemon/db.h"
+#include "daemon/idempotency.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
 #include "nn/retrain.h"
@@ -16,8 +17,9 @@ struct submission {
     int64_t model, dataset, backbone;
     int64_t version; /* of the dataset */
     json_t *model_recipe, *gate, *counts;
-    json_t *recipe;   /* merged, every member spelled out */
-    const char *mode; /* static */
+    json_t *recipe;                            /* merged, every member spelled out */
+    const char *mode;                          /* static */
+    char *recipe_text, *gate_text, *tags_text; /* as columns */
 };
 
 static void submission_fini(struct submission *s)
@@ -26,6 +28,9 @@ static void submission_fini(struct submission *s)
     json_decref(s->gate);
     json_decref(s->counts);
     json_decref(s->recipe);
+    free(s->recipe_text);
+    free(s->gate_text);
+    free(s->tags_text);
 }
 
 static enum err_code read_model(struct db_tx *t, const char *name, struct submission *ret,
@@ -162,26 +167,26 @@ static enum err_code tags_text(const json_t *tags, char **ret, struct err *e)
     return db_json_column(tags ? tags : none, ret, e);
 }
 
+static enum err_code write_texts(struct submission *s, const struct retrain_request *q,
+                                 struct err *e)
+{
+    enum err_code r = db_json_column(s->recipe, &s->recipe_text, e);
+    if (!r)
+        r = db_json_column(s->gate, &s->gate_text, e);
+    return r ? r : tags_text(q->tags, &s->tags_text, e);
+}
+
 static enum err_code insert(struct db_tx *t, const char *id, const struct submission *s,
                             const struct retrain_request *q, const char *who, struct err *e)
 {
-    CLEANUP(cleanup_free) char *recipe = NULL;
-    CLEANUP(cleanup_free) char *gate = NULL;
-    CLEANUP(cleanup_free) char *tags = NULL;
-    enum err_code r = db_json_column(s->recipe, &recipe, e);
-    if (!r)
-        r = db_json_column(s->gate, &gate, e);
-    if (!r)
-        r = tags_text(q->tags, &tags, e);
-    if (r)
-        return r;
     return db_exec(t, e,
                    "INSERT INTO job (id, model, state, dataset, dataset_version, backbone, mode, "
-                   "recipe, gate, seed, tags, requested_by, created_ms) "
-                   "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "recipe, gate, seed, tags, requested_by, created_ms, priority) "
+                   "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                    DB_TEXT(id), DB_INT(s->model), DB_INT(s->dataset), DB_INT(s->version),
-                   DB_INT(s->backbone), DB_TEXT(s->mode), DB_TEXT(recipe), DB_TEXT(gate),
-                   DB_INT(q->seed), DB_TEXT(tags), DB_TEXT(who), DB_INT(clock_utc_ms()));
+                   DB_INT(s->backbone), DB_TEXT(s->mode), DB_TEXT(s->recipe_text),
+                   DB_TEXT(s->gate_text), DB_INT(q->seed), DB_TEXT(s->tags_text), DB_TEXT(who),
+                   DB_INT(clock_utc_ms()), DB_INT(q->priority));
 }
 
 static enum err_code audit(struct db_tx *t, const char *id, const char *model,
@@ -197,20 +202,56 @@ static enum err_code audit(struct db_tx *t, const char *id, const char *model,
     return db_audit(t, who, "job.submit", subject, NULL, after, e);
 }
 
-enum err_code submission_add(struct state *s, const char *id, const char *model,
-                             const struct retrain_request *q, const char *who, struct err *e)
+/* The model is not looked up by its index, which would walk all jobs that it ever had. */
+static enum err_code find_twin(struct db_tx *t, const struct submission *s,
+                               const struct retrain_request *q, struct db_rows **ret, struct err *e)
 {
-    CLEANUP(db_end_p) struct db_tx *t = NULL;
+    return db_get(t, ret, e,
+                  "SELECT id, priority FROM job WHERE state = 'queued' AND ended_ms IS NULL "
+                  "AND +model = ? AND dataset = ? AND dataset_version = ? AND backbone = ? "
+                  "AND mode = ? AND recipe = ? AND gate = ? AND seed = ? AND tags = ? "
+                  "ORDER BY id LIMIT 1",
+                  DB_INT(s->model), DB_INT(s->dataset), DB_INT(s->version), DB_INT(s->backbone),
+                  DB_TEXT(s->mode), DB_TEXT(s->recipe_text), DB_TEXT(s->gate_text), DB_INT(q->seed),
+                  DB_TEXT(s->tags_text));
+}
+
+static enum err_code raise_priority(struct db_tx *t, const char *id, int64_t was, int64_t is,
+                                    const char *who, struct err *e)
+{
+    char subject[80];
+    snprintf(subject, sizeof subject, "job/%s", id);
+    CLEANUP(json_decref_p) json_t *before = json_pack("{s:I}", "priority", (json_int_t)was);
+    CLEANUP(json_decref_p) json_t *after = json_pack("{s:I}", "priority", (json_int_t)is);
+    if (!before || !after)
+        return err_set(e, ERR_NOMEM, "no memory for a job");
+    enum err_code r = db_exec(t, e, "UPDATE job SET priority = ? WHERE id = ? AND state = 'queued'",
+                              DB_INT(is), DB_TEXT(id));
+    return r ? r : db_audit(t, who, "job.priority", subject, before, after, e);
+}
+
+/* An identical job that still waits would train the very same version. */
+static enum err_code coalesce(struct db_tx *t, const struct submission *s,
+                              const struct retrain_request *q, const char *who,
+                              struct submitted *ret, struct err *e)
+{
+    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
+    enum err_code r = q->coalesce ? find_twin(t, s, q, &row, e) : ERR_OK;
+    if (r || !row)
+        return r;
+    snprintf(ret->id, sizeof ret->id, "%s", db_text(row, 0));
+    ret->how = SUBMITTED_COALESCED;
+    int64_t priority = db_int(row, 1);
+    return q->priority > priority ? raise_priority(t, ret->id, priority, q->priority, who, e)
+                                  : ERR_OK;
+}
+
+/* In the one transaction: a new job, or the one that answers the request already. */
+static enum err_code add(struct db_tx *t, const char *model, const struct retrain_request *q,
+                         const char *who, struct submitted *ret, struct err *e)
+{
     CLEANUP(submission_fini) struct submission sub = { 0 };
-    if (q->dataset_version < 0)
-        return err_set(e, ERR_FIELD_RANGE,
-                       "the request: dataset_version must be at least 1, is %" PRId64,
-                       q->dataset_version);
-    enum err_code r = check_tags(q->tags, e);
-    if (!r)
-        r = db_write(state_db(s), &t, e);
-    if (!r)
-        r = read_model(t, model, &sub, e);
+    enum err_code r = read_model(t, model, &sub, e);
     if (!r)
         r = merge_recipe(q, &sub, e);
     if (!r)
@@ -218,8 +259,47 @@ enum err_code submission_add(struct state *s, const char *id, const char *model,
     if (!r)
         r = check_counts(&sub, e);
     if (!r)
-        r = insert(t, id, &sub, q, who, e);
+        r = write_texts(&sub, q, e);
     if (!r)
-        r = audit(t, id, model, &sub, who, e);
-    return r ? r : db_commit(&t, e);
+        r = coalesce(t, &sub, q, who, ret, e);
+    if (r || ret->how == SUBMITTED_COALESCED)
+        return r;
+    r = insert(t, ret->id, &sub, q, who, e);
+    return r ? r : audit(t, ret->id, model, &sub, who, e);
+}
+
+enum err_code submission_add(struct state *s, const char *model, const struct retrain_request *q,
+                             const char *who, struct submitted *ret, struct err *e)
+{
+    CLEANUP(db_end_p) struct db_tx *t = NULL;
+    const struct idempotency key = { .who = who, .key = q->key, .request = q->request };
+    struct submitted done = *ret;
+    char before[ULID_TEXT] = "";
+    if (q->priority < JOBS_PRIORITY_MIN || q->priority > JOBS_PRIORITY_MAX)
+        return err_set(e, ERR_FIELD_RANGE,
+                       "the request: priority must be from %d to %d, is %" PRId64,
+                       JOBS_PRIORITY_MIN, JOBS_PRIORITY_MAX, q->priority);
+    if (q->dataset_version < 0)
+        return err_set(e, ERR_FIELD_RANGE,
+                       "the request: dataset_version must be at least 1, is %" PRId64,
+                       q->dataset_version);
+    enum err_code r = check_tags(q->tags, e);
+    if (!r)
+        r = db_write(state_db(s), &t, e);
+    if (!r && q->key)
+        r = idempotency_find(t, &key, before, e);
+    if (!r && before[0]) {
+        *ret = (struct submitted){ .how = SUBMITTED_REPEATED };
+        snprintf(ret->id, sizeof ret->id, "%s", before);
+        return ERR_OK;
+    }
+    if (!r)
+        r = add(t, model, q, who, &done, e);
+    if (!r && q->key)
+        r = idempotency_add(t, &key, done.id, e);
+    if (!r)
+        r = db_commit(&t, e);
+    if (!r)
+        *ret = done;
+    return r;
 }

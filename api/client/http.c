@@ -15,6 +15,7 @@ enum { SHOWN_REPLY = 1 << 20 };
 struct http {
     CURL *curl;
     const char *url;
+    const char *header, *header_value; /* of the next call, or NULL */
 };
 
 struct http *http_new(const char *url)
@@ -37,6 +38,12 @@ void http_free(struct http *h)
     curl_easy_cleanup(h->curl);
     curl_global_cleanup();
     free(h);
+}
+
+void http_header(struct http *h, const char *name, const char *value)
+{
+    h->header = name;
+    h->header_value = value;
 }
 
 void http_reply_fini(struct http_reply *r)
@@ -132,12 +139,17 @@ static void set_body(CURL *curl, const struct http_body *body)
 /* POST without a body is one of zero bytes. */
 static const struct http_body nothing = { .bytes = "" };
 
-static struct curl_slist *make_headers(const struct http_body *body)
+static struct curl_slist *make_headers(struct http *h, const struct http_body *body)
 {
-    char type[256];
+    char type[256], own[512];
     snprintf(type, sizeof type, "Content-Type:%s%s", body->type ? " " : "",
              body->type ? body->type : "");
     struct curl_slist *list = curl_slist_append(NULL, type);
+    if (h->header_value) {
+        snprintf(own, sizeof own, "%s: %s", h->header, h->header_value);
+        list = curl_slist_append(list, own);
+        h->header_value = NULL;
+    }
     /* An upload of unknown size is refused before it is sent, where it is; a small one does not
      * wait. */
     return body->read ? list : curl_slist_append(list, "Expect:");
@@ -192,7 +204,7 @@ static enum outcome perform(struct http *h, const char *method, const char *url,
     struct curl_slist *headers = NULL;
     if (body) {
         set_body(curl, body);
-        headers = make_headers(body);
+        headers = make_headers(h, body);
         curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     }
     if (strcmp(method, "GET") != 0)

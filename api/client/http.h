@@ -37,6 +37,9 @@ struct http_reply {
 };
 void http_reply_fini(struct http_reply *r);
 
+/* A header of the next call only. name and value are borrowed until then; value NULL: none. */
+void http_header(struct http *h, const char *name, const char *value);
+
 /* path: a printf format below the server's root whose %s arguments are URL-escaped. A 2xx answer is
  * DONE; problems are mapped: gate_refused REJECTED, others FAILED. ret is to be given to _fini() in
  * any case. */

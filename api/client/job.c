@@ -100,6 +100,9 @@ static const struct flag retrain_flags[] = {
     { "dataset-version", "N", "otherwise the latest" },
     { "recipe", "JSON", "members that override the model's recipe" },
     { "tag", "KEY=VALUE", "kept with the version; may be given again" },
+    { "priority", "N", "-10 to 10, the highest runs first; default 0" },
+    { "idempotency-key", "KEY", "the same key and request: the same job, for 7 days" },
+    { "no-coalesce", NULL, "a job of its own, though an identical one is queued" },
     { "wait", NULL, "until the job has ended" },
     { 0 },
 };
@@ -154,18 +157,24 @@ static enum outcome retrain(struct client *c, const struct args *a)
     json_t *body = json_object();
     if (!body || !put_int(body, a, "seed", "seed", INT64_MIN, INT64_MAX) ||
         !put_int(body, a, "dataset-version", "dataset_version", 1, INT64_MAX) ||
-        !put_recipe(body, a) || !put_tags(body, a)) {
+        !put_int(body, a, "priority", "priority", -10, 10) || !put_recipe(body, a) ||
+        !put_tags(body, a) ||
+        (args_has(a, "no-coalesce") && json_object_set_new(body, "coalesce", json_false()) < 0)) {
         json_decref(body);
         return USAGE;
     }
     struct http_reply reply;
+    http_header(c->http, "Idempotency-Key", args_flag(a, "idempotency-key"));
     enum outcome outcome =
         http_call_json(c->http, "POST", body, &reply, "/api/v1/models/%s/retrain", a->values[0]);
     char id[128];
     snprintf(id, sizeof id, "%s", text_of(reply.json, "id"));
     bool wait = outcome == DONE && args_has(a, "wait");
     if (!wait && !show_json(c, outcome, &reply))
-        printf("job %s %s\n", id, text_of(reply.json, "state"));
+        printf("job %s %s%s\n", id, text_of(reply.json, "state"),
+               json_is_true(json_object_get(reply.json, "coalesced"))  ? ", asked for before"
+               : json_is_true(json_object_get(reply.json, "repeated")) ? ", same request as before"
+                                                                       : "");
     http_reply_fini(&reply);
     return wait ? wait_for(c, id) : outcome;
 }

@@ -77,6 +77,7 @@
     X(CLASS_TOO_SMALL, "class_too_small", 0)                                                       \
     X(HOLDOUT_EMPTY, "holdout_empty", 0)                                                           \
     X(RECIPE, "recipe", 0)                                                                         \
+    X(IDEMPOTENCY_REUSED, "idempotency_reused", 0)                                                 \
     X(JOB_STATE, "job_state", 0)                                                                   \
     X(GATE_REFUSED, "gate_refused", 0)                                                             \
     X(ROLLBACK_EMPTY, "rollback_empty", 0)                                                         \
