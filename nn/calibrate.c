@@ -1,6 +1,7 @@
 #include "nn/calibrate.h"
 
 #include "data/base/cleanup.h"
+#include "nn/histogram.h"
 #include "nn/network_parts.h"
 #include "nn/plan_parts.h"
 
@@ -8,153 +9,184 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Absolute entries: bin b counts those in [b, b + 1) 2^exponent / BINS. Zeros are not counted: they
- * cost nothing at any bound. */
-enum { BINS = 2048, EXPONENT_NONE = -200, EXPONENT_LEAST = -100, EXPONENT_MOST = 100 };
-
 struct channel {
     float most; /* the largest absolute entry */
     double sum, squares;
 };
 
-struct histogram {
-    int exponent;             /* EXPONENT_NONE: nothing was counted */
-    bool below;               /* an entry below 0 was seen */
-    float most;               /* the largest absolute entry */
-    uint64_t *bins;           /* owned; [BINS], NULL before the first entry */
+struct seen {
+    struct histogram histogram;
     struct channel *channels; /* owned; [dim 1]; NULL: not known by channel */
     double entries;           /* of one channel */
 };
 
+/* Of one picture, by channel: float arrays of width entries each. */
+struct sums {
+    float *low, *high, *sum, *squares; /* in one piece that low owns */
+    size_t width;
+};
+
 struct calibration {
     const struct network *network;
-    struct plan *plan;
+    struct plan *plan; /* owned by the first, borrowed by its branches */
+    bool is_branch;
     struct plan_scratch *scratch;
-    struct histogram *values; /* owned; [value_count] */
+    struct seen *values; /* owned; [value_count] */
     int value_count;
     float *output; /* owned */
+    struct sums sums;
     bool no_memory;
     bool seen;
 };
 
 CLEANUP_DEFINE(struct calibration, calibration_free);
 
-static void histogram_fini(struct histogram *h)
-{
-    free(h->bins);
-    free(h->channels);
-}
-
 void calibration_free(struct calibration *c)
 {
     if (!c)
         return;
-    for (int v = 0; c->values && v < c->value_count; v++)
-        histogram_fini(&c->values[v]);
+    for (int v = 0; c->values && v < c->value_count; v++) {
+        histogram_fini(&c->values[v].histogram);
+        free(c->values[v].channels);
+    }
     free(c->values);
     plan_scratch_free(c->scratch);
-    plan_free(c->plan);
+    if (!c->is_branch)
+        plan_free(c->plan);
     free(c->output);
+    free(c->sums.low);
     free(c);
+}
+
+/* Takes plan unless it is a branch's, also on failure. */
+static enum err_code make(const struct network *n, struct plan *plan, bool is_branch,
+                          struct calibration **ret, struct err *e)
+{
+    CLEANUP(calibration_free_p) struct calibration *c = calloc(1, sizeof *c);
+    if (!c) {
+        if (!is_branch)
+            plan_free(plan);
+        return err_set(e, ERR_NOMEM, "no memory to calibrate");
+    }
+    c->network = n;
+    c->plan = plan;
+    c->is_branch = is_branch;
+    enum err_code r = plan_scratch_new(plan, &c->scratch, e);
+    if (r)
+        return r;
+    c->value_count = n->graph.value_count;
+    c->values = calloc((size_t)c->value_count + 1, sizeof *c->values);
+    c->output = calloc(plan_output_size(plan), sizeof *c->output);
+    if (!c->values || !c->output)
+        return err_set(e, ERR_NOMEM, "no memory to calibrate");
+    *ret = STEAL(c);
+    return ERR_OK;
 }
 
 enum err_code calibration_new(const struct network *n, const struct plan_options *options,
                               struct calibration **ret, struct err *e)
 {
-    CLEANUP(calibration_free_p) struct calibration *c = calloc(1, sizeof *c);
-    if (!c)
-        return err_set(e, ERR_NOMEM, "no memory to calibrate");
     struct plan_options o = *options;
+    struct plan *plan = NULL;
     o.batch = 1;
     o.precision = PLAN_FP32;
     o.threads = 1; /* a value is shown when it is whole */
-    enum err_code r = plan_new(n, &o, &c->plan, e);
-    if (!r)
-        r = plan_scratch_new(c->plan, &c->scratch, e);
-    if (r)
-        return r;
-    c->network = n;
-    c->value_count = n->graph.value_count;
-    c->values = calloc((size_t)c->value_count + 1, sizeof *c->values);
-    c->output = calloc(plan_output_size(c->plan), sizeof *c->output);
-    if (!c->values || !c->output)
-        return err_set(e, ERR_NOMEM, "no memory to calibrate");
-    for (int v = 0; v < c->value_count; v++)
-        c->values[v].exponent = EXPONENT_NONE;
-    *ret = STEAL(c);
-    return ERR_OK;
+    enum err_code r = plan_new(n, &o, &plan, e);
+    return r ? r : make(n, plan, false, ret, e);
 }
 
-/* Makes the bins reach up to 2^exponent. */
-static void widen(struct histogram *h, int exponent)
+enum err_code calibration_branch(const struct calibration *c, struct calibration **ret,
+                                 struct err *e)
 {
-    if (h->exponent == EXPONENT_NONE)
-        h->exponent = exponent;
-    for (; h->exponent < exponent; h->exponent++) {
-        for (int b = 0; b < BINS / 2; b++)
-            h->bins[b] = h->bins[2 * b] + h->bins[2 * b + 1];
-        memset(h->bins + BINS / 2, 0, BINS / 2 * sizeof *h->bins);
-    }
+    return make(c->network, c->plan, true, ret, e);
 }
 
-/* An overflow of the network's own is not a range. */
+/* What is not finite counts as 0, and what is beyond reason as the limit: an overflow of the
+ * network's own is not a range. The compiler makes vectors of it; squares of the limit still add
+ * up. */
 static float bounded(float x)
 {
-    float limit = ldexpf(1, EXPONENT_MOST - 1);
-    return isfinite(x) ? fminf(fabsf(x), limit) : 0;
+    const float limit = 0x1p49f;
+    x = x - x == 0 ? x : 0;
+    x = x > limit ? limit : x;
+    return x < -limit ? -limit : x;
 }
 
-static void count_channels(struct calibration *c, struct histogram *h, const struct plan_view *v)
+static bool sums_reset(struct sums *s, size_t width)
 {
-    if (!v->block || v->channels > RANGES_MAX)
-        return;
-    if (!h->channels && !(h->channels = calloc((size_t)v->channels, sizeof *h->channels))) {
-        c->no_memory = true;
-        return;
+    if (s->width < width) {
+        float *room = calloc(width, 4 * sizeof *room);
+        if (!room)
+            return false;
+        free(s->low);
+        s->low = room;
+        s->width = width;
+        s->high = room + width;
+        s->sum = room + 2 * width;
+        s->squares = room + 3 * width;
     }
-    size_t block = (size_t)v->block, rows = v->count / block, channels = (size_t)v->channels;
-    size_t blocks = (channels + block - 1) / block, inner = (size_t)v->inner;
+    memset(s->low, 0, 4 * s->width * sizeof *s->low);
+    return true;
+}
+
+static void sum_row(const float *data, size_t width, float *restrict low, float *restrict high,
+                    float *restrict sum, float *restrict squares)
+{
+    for (size_t i = 0; i < width; i++) {
+        float x = bounded(data[i]), least = low[i], most = high[i];
+        low[i] = x < least ? x : least;
+        high[i] = x > most ? x : most;
+        sum[i] += x;
+        squares[i] += x * x;
+    }
+}
+
+/* Sums of one picture are made in floats, those over pictures in doubles. */
+static bool count_channels(struct seen *to, const struct sums *s, size_t channels, size_t entries)
+{
+    if (!to->channels && !(to->channels = calloc(channels, sizeof *to->channels)))
+        return false;
+    for (size_t i = 0; i < channels; i++) {
+        struct channel *c = &to->channels[i];
+        c->most = fmaxf(c->most, fmaxf(-s->low[i], s->high[i]));
+        c->sum += (double)s->sum[i];
+        c->squares += (double)s->squares[i];
+    }
+    to->entries += (double)entries;
+    return true;
+}
+
+static bool count_value(struct calibration *c, const struct plan_view *v)
+{
+    enum { LANES = 64 };
+    struct seen *to = &c->values[v->value];
+    bool by_channel = v->block && v->channels <= RANGES_MAX;
+    size_t block = by_channel ? (size_t)v->block : LANES, rows = v->count / block, blocks = 1;
+    size_t inner = by_channel ? (size_t)v->inner : 1;
+    if (by_channel)
+        blocks = ((size_t)v->channels + block - 1) / block;
+    struct sums *s = &c->sums;
+    if (!sums_reset(s, blocks * block))
+        return false;
     for (size_t row = 0; row < rows; row++) {
         size_t first = row / inner % blocks * block;
-        struct channel *to = h->channels + first;
-        const float *data = v->data + row * block;
-        size_t width = block < channels - first ? block : channels - first;
-        for (size_t i = 0; i < width; i++) {
-            float size = bounded(data[i]);
-            to[i].most = fmaxf(to[i].most, size);
-            to[i].sum += (double)copysignf(size, data[i]);
-            to[i].squares += (double)size * (double)size;
-        }
+        sum_row(v->data + row * block, block, s->low + first, s->high + first, s->sum + first,
+                s->squares + first);
     }
-    size_t entries = rows / blocks; /* of each channel */
-    h->entries += (double)entries;
+    sum_row(v->data + rows * block, v->count - rows * block, s->low, s->high, s->sum, s->squares);
+    float low = 0, high = 0;
+    for (size_t i = 0; i < blocks * block; i++) {
+        low = fminf(low, s->low[i]);
+        high = fmaxf(high, s->high[i]);
+    }
+    return histogram_count(&to->histogram, v->data, v->count, low, high) &&
+           (!by_channel || count_channels(to, s, (size_t)v->channels, rows / blocks));
 }
 
 static void count(void *context, const struct plan_view *v)
 {
     struct calibration *c = context;
-    struct histogram *h = &c->values[v->value];
-    float most = 0, least = 0;
-    for (size_t i = 0; i < v->count; i++) {
-        most = fmaxf(most, bounded(v->data[i]));
-        least = fminf(least, v->data[i]);
-    }
-    h->below = h->below || least < 0;
-    count_channels(c, h, v);
-    if (most == 0)
-        return;
-    if (!h->bins && !(h->bins = calloc(BINS, sizeof *h->bins))) {
-        c->no_memory = true;
-        return;
-    }
-    int exponent;
-    frexpf(most, &exponent); /* most < 2^exponent */
-    widen(h, exponent < EXPONENT_LEAST ? EXPONENT_LEAST : exponent);
-    h->most = fmaxf(h->most, most);
-    float factor = ldexpf(BINS, -h->exponent);
-    for (size_t i = 0; i < v->count; i++)
-        if (v->data[i] != 0.0f)
-            h->bins[(int)(bounded(v->data[i]) * factor)]++;
+    c->no_memory = c->no_memory || !count_value(c, v);
 }
 
 enum err_code calibration_add(struct calibration *c, const float *picture, float *ret_output,
@@ -172,61 +204,45 @@ enum err_code calibration_add(struct calibration *c, const float *picture, float
     return ERR_OK;
 }
 
-static double bin_width(const struct histogram *h)
+static bool add_channels(const struct calibration *c, int v, struct seen *to,
+                         const struct seen *from)
 {
-    return ldexp(1.0 / BINS, h->exponent);
-}
-
-/* Mean square error, but for a factor, of cutting at `bins` bins and rounding to that many steps:
- * entries within cost a twelfth of a step's square, those outside their distance. */
-static double cost(const struct histogram *h, int bins, int steps)
-{
-    double step = (double)bins / steps, sum = 0;
-    for (int b = 0; b < bins; b++)
-        sum += (double)h->bins[b] * step * step / 12;
-    for (int b = bins; b < BINS; b++)
-        sum += (double)h->bins[b] * ((double)b + 0.5 - bins) * ((double)b + 0.5 - bins);
-    return sum;
-}
-
-static double least_cost_bound(const struct histogram *h)
-{
-    int last = BINS, steps = h->below ? 127 : 255, best;
-    while (last > 1 && !h->bins[last - 1])
-        last--;
-    best = last;
-    double least = cost(h, last, steps);
-    for (int bins = last - 1; bins > last / 8; bins--) {
-        double here = cost(h, bins, steps);
-        if (here < least) {
-            least = here;
-            best = bins;
-        }
+    size_t channels = (size_t)c->network->shapes[v].dims[1];
+    if (!from->channels)
+        return true;
+    if (!to->channels && !(to->channels = calloc(channels, sizeof *to->channels)))
+        return false;
+    for (size_t i = 0; i < channels; i++) {
+        to->channels[i].most = fmaxf(to->channels[i].most, from->channels[i].most);
+        to->channels[i].sum += from->channels[i].sum;
+        to->channels[i].squares += from->channels[i].squares;
     }
-    return best * bin_width(h);
+    to->entries += from->entries;
+    return true;
 }
 
-static double percentile_bound(const struct histogram *h)
+enum err_code calibration_add_all(struct calibration *c, const struct calibration *branch,
+                                  struct err *e)
 {
-    uint64_t all = 0, outside = 0;
-    for (int b = 0; b < BINS; b++)
-        all += h->bins[b];
-    int bins = BINS;
-    while (bins > 1 && outside + h->bins[bins - 1] <= all / 10000)
-        outside += h->bins[--bins];
-    return bins * bin_width(h);
+    for (int v = 0; v < c->value_count; v++)
+        if (!histogram_add(&c->values[v].histogram, &branch->values[v].histogram) ||
+            !add_channels(c, v, &c->values[v], &branch->values[v]))
+            return err_set(e, ERR_NOMEM, "no memory to calibrate");
+    c->seen = c->seen || branch->seen;
+    return ERR_OK;
 }
 
 static struct range range_of(const struct histogram *h, enum calibrate_method method)
 {
-    double bound = method == CALIBRATE_MSE          ? least_cost_bound(h)
-                   : method == CALIBRATE_PERCENTILE ? percentile_bound(h)
+    int steps = h->below ? 127 : 255;
+    double bound = method == CALIBRATE_MSE          ? histogram_least_error(h, steps)
+                   : method == CALIBRATE_PERCENTILE ? histogram_percentile(h)
                                                     : (double)h->most;
     float high = fminf((float)bound, h->most);
     return (struct range){ .low = h->below ? -high : 0, .high = high };
 }
 
-static bool set_channels(struct range *r, const struct histogram *h, int64_t count)
+static bool set_channels(struct range *r, const struct seen *h, int64_t count)
 {
     if (!h->channels)
         return true;
@@ -262,9 +278,9 @@ enum err_code calibration_ranges(const struct calibration *c, enum calibrate_met
     if (!r.list)
         return err_set(e, ERR_NOMEM, "no memory for ranges");
     for (int v = 0; v < c->value_count; v++) {
-        if (!c->values[v].bins)
+        if (!c->values[v].histogram.bins)
             continue;
-        r.list[r.count] = range_of(&c->values[v], method);
+        r.list[r.count] = range_of(&c->values[v].histogram, method);
         r.list[r.count].name = strdup(c->network->graph.values[v].name);
         if (!set_channels(&r.list[r.count], &c->values[v], c->network->shapes[v].dims[1]) ||
             !r.list[r.count++].name)

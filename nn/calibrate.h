@@ -1,11 +1,11 @@
 /* calibrate.h -- the ranges of a network's values, collected by running it on pictures.
  *
- * The fp32 plan is run and every value's absolute entries are counted in a histogram over [0, 2^k).
- * Means are summed by channel in the order of the pictures, so the same pictures in the same order
- * give the same ranges. From a histogram the bound is chosen that costs the least mean
- * square error when entries are rounded to 8 bits and cut at it, or the one that leaves a given
- * share of the entries outside.
- * Threads: a calibration has one user at a time. */
+ * The fp32 plan is run and every value's absolute entries are counted (nn/histogram.h). Means are
+ * summed by channel in the order of the pictures, so the same pictures in the same order
+ * and the same branches give the same ranges. From a histogram the bound is chosen that costs the
+ * least mean square error when entries are rounded to 8 bits and cut at it, or the one that leaves
+ * a given share of the entries outside.
+ * Threads: a calibration has one user at a time; several threads use a branch each. */
 #ifndef KENNEL_CALIBRATE_H
 #define KENNEL_CALIBRATE_H
 
@@ -19,6 +19,13 @@ struct calibration;
 enum err_code calibration_new(const struct network *n, const struct plan_options *options,
                               struct calibration **ret, struct err *e) MUST_USE;
 void calibration_free(struct calibration *c);
+
+/* Another one with the same plan, to be used at the same time; c must outlive it. */
+enum err_code calibration_branch(const struct calibration *c, struct calibration **ret,
+                                 struct err *e) MUST_USE;
+/* As if c had seen the branch's pictures too. Sums are added in the order of the calls. */
+enum err_code calibration_add_all(struct calibration *c, const struct calibration *branch,
+                                  struct err *e) MUST_USE;
 
 /* One prepared picture [3][H][W]; ret_output [plan_output_size()] is what the fp32 plan answers, or
  * NULL. */

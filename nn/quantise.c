@@ -21,6 +21,9 @@
 
 /* A channel that was quiet in the calibration may not be so in the next picture. */
 static const float least_share = 1.0f / 32;
+/* For the same reason a channel's bound is this much above the largest entry seen in it, as far as
+ * the whole value's bound allows. */
+static const float headroom = 1.5f;
 /* How far scales go from one for all (0) to each its own (1) when a dense convolution reads them.
  */
 static const float dense_power = 0.5f;
@@ -198,7 +201,8 @@ static enum err_code set_quant(struct passes *p, int v, struct err *e)
     if (!q->channels)
         return err_set(e, ERR_NOMEM, "no memory for scales");
     for (int64_t c = 0; c < t->dims[1]; c++) {
-        float share = fmaxf(p->profile[g][c] / p->bound[g], least_share);
+        float share = headroom * p->profile[g][c] / p->bound[g];
+        share = fminf(fmaxf(share, least_share), 1);
         q->channels[c] = scale * (p->dense[g] ? powf(share, dense_power) : share);
     }
     return ERR_OK;

@@ -336,6 +336,44 @@ static void stays_integer(void **state)
     network_free(n);
 }
 
+static void write_ranges(const struct calibration *c, struct buf *ret)
+{
+    struct err e;
+    struct ranges ranges;
+    buf_init(ret, 1 << 20);
+    ok(calibration_ranges(c, CALIBRATE_MSE, &ranges, &e), &e);
+    ok(ranges_write(&ranges, ret, &e), &e);
+    ranges_fini(&ranges);
+}
+
+/* Pictures shared out to branches count as if one calibration had seen them all. */
+static void branches_add_up(void **state)
+{
+    (void)state;
+    struct err e;
+    struct network *n = make(&residual);
+    struct calibration *all = calibrated(n, PICTURES), *sum, *one;
+    struct plan_options o = { .batch = 1 };
+    float x[PICTURE];
+    ok(calibration_new(n, &o, &sum, &e), &e);
+    for (int i = 0; i < PICTURES; i++) {
+        ok(calibration_branch(sum, &one, &e), &e);
+        picture(x, (uint32_t)i + 1);
+        ok(calibration_add(one, x, NULL, &e), &e);
+        ok(calibration_add_all(sum, one, &e), &e);
+        calibration_free(one);
+    }
+    CLEANUP(buf_fini) struct buf want;
+    CLEANUP(buf_fini) struct buf got;
+    write_ranges(all, &want);
+    write_ranges(sum, &got);
+    assert_int_equal(got.len, want.len);
+    assert_memory_equal(got.data, want.data, want.len);
+    calibration_free(all);
+    calibration_free(sum);
+    network_free(n);
+}
+
 /* Two threads are not for integers; a calibration sees whole values. */
 static void has_one_lane(void **state)
 {
@@ -514,13 +552,10 @@ static void text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exact),
-        cmocka_unit_test(close_to_floats),
-        cmocka_unit_test(bounds),
-        cmocka_unit_test(stays_integer),
-        cmocka_unit_test(text),
-        cmocka_unit_test(has_one_lane),
-        cmocka_unit_test(plans_share_by_content),
+        cmocka_unit_test(exact),        cmocka_unit_test(close_to_floats),
+        cmocka_unit_test(bounds),       cmocka_unit_test(stays_integer),
+        cmocka_unit_test(text),         cmocka_unit_test(branches_add_up),
+        cmocka_unit_test(has_one_lane), cmocka_unit_test(plans_share_by_content),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
