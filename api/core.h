@@ -1,9 +1,10 @@
 /* core.h -- the inside of struct server, for the files of this folder alone.
  *
- * A request is *working* from the moment a task, the scorer or the park has it until it is
- * finished; only a working request's connection is ever suspended, so that none is once working is
- * 0. It is *answering* from its reply being queued until that is sent. Lock order: request.mu
- * before core.mu before libmicrohttpd's own. */
+ * An open stream of events (event_stream.h) works until it ends. A request is *working* from the
+ * moment a task, the scorer or the park has it until it is finished; only a working request's
+ * connection is ever suspended, so that none is once working is 0. It is *answering* from its reply
+ * being queued until that is sent. Lock order: request.mu before core.mu before libmicrohttpd's
+ * own. */
 #ifndef KENNEL_CORE_H
 #define KENNEL_CORE_H
 
@@ -40,6 +41,7 @@ struct server {
     char *import_root; /* owned, resolved; NULL: imports by path are refused */
     uint16_t port;
     atomic_size_t buffered;
+    atomic_int streams; /* of events, open */
 
     pthread_mutex_t mu;
     pthread_cond_t idle;

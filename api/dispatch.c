@@ -1,5 +1,6 @@
 #include "api/dispatch.h"
 
+#include "api/event_stream.h"
 #include "api/media.h"
 #include "api/request.h"
 
@@ -8,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+
+enum { STREAM_BLOCK = 4096 };
 
 static uint64_t body_limit(const struct server *s, enum route_body body)
 {
@@ -33,9 +36,18 @@ static uint64_t body_limit(const struct server *s, enum route_body body)
 
 /* -- the reply ------------------------------------------------------------------------------- */
 
-static struct MHD_Response *make_response(struct reply *reply)
+static struct MHD_Response *make_response(struct request *r)
 {
+    struct reply *reply = &r->reply;
     struct MHD_Response *response;
+    if (reply->stream) {
+        event_stream_attach(reply->stream, r->connection);
+        response = MHD_create_response_from_callback(
+            MHD_SIZE_UNKNOWN, STREAM_BLOCK, event_stream_read, reply->stream, event_stream_leave);
+        if (response)
+            reply->stream = NULL;
+        return response;
+    }
     if (reply->fd >= 0) {
         response = MHD_create_response_from_fd64(reply->fd_size, reply->fd);
         if (response)
@@ -54,7 +66,7 @@ static struct MHD_Response *make_response(struct reply *reply)
 
 static enum MHD_Result answer(struct request *r)
 {
-    struct MHD_Response *response = make_response(&r->reply);
+    struct MHD_Response *response = make_response(r);
     if (!response)
         return MHD_NO;
     const struct reply *reply = &r->reply;

@@ -1,5 +1,8 @@
 #include "api/reply.h"
 
+#include "api/event_stream.h"
+#include "data/base/cleanup.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -15,6 +18,8 @@ void reply_init(struct reply *r)
 void reply_fini(struct reply *r)
 {
     buf_fini(&r->body);
+    if (r->stream)
+        event_stream_leave(STEAL(r->stream));
     if (r->fd >= 0)
         close(r->fd);
     r->fd = -1;

@@ -9,6 +9,8 @@
 
 enum { REPLY_HEADERS = 6, REPLY_HEADER_VALUE = 256 };
 
+struct event_stream;
+
 struct reply_header {
     const char *name; /* static */
     char value[REPLY_HEADER_VALUE];
@@ -20,7 +22,8 @@ struct reply {
     struct buf body;   /* owned */
     const void *fixed; /* instead of body: static bytes */
     size_t fixed_len;
-    int fd; /* instead of body: a file, owned; -1: none */
+    struct event_stream *stream; /* instead of body: one reference, owned */
+    int fd;                      /* instead of body: a file, owned; -1: none */
     uint64_t fd_size;
     struct reply_header headers[REPLY_HEADERS];
     int header_count;

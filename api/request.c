@@ -106,6 +106,7 @@ struct request *request_new(struct server *s, struct MHD_Connection *connection)
     copy_header(connection, "Content-Type", r->content_type, sizeof r->content_type);
     plain_type(r->content_type);
     copy_header(connection, "If-None-Match", r->if_none_match, sizeof r->if_none_match);
+    copy_header(connection, "Last-Event-ID", r->last_event_id, sizeof r->last_event_id);
     read_idempotency_key(r);
     read_length(r);
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_query, r);
@@ -172,19 +173,23 @@ static bool read_int(const char *text, int64_t *ret)
     return true;
 }
 
-enum err_code request_query_int(const struct request *r, const char *name, int64_t min, int64_t max,
-                                int64_t *ret, struct err *e)
+enum err_code request_int(const char *name, const char *text, int64_t min, int64_t max,
+                          int64_t *ret, struct err *e)
 {
-    const char *text = request_query(r, name);
     int64_t value;
-    if (!text)
-        return ERR_OK;
     if (!read_int(text, &value) || value < min || value > max)
         return err_set(e, ERR_FIELD_RANGE,
                        "%s must be an integer from %" PRId64 " to %" PRId64 ", is \"%.40s\"", name,
                        min, max, text);
     *ret = value;
     return ERR_OK;
+}
+
+enum err_code request_query_int(const struct request *r, const char *name, int64_t min, int64_t max,
+                                int64_t *ret, struct err *e)
+{
+    const char *text = request_query(r, name);
+    return text ? request_int(name, text, min, max, ret, e) : ERR_OK;
 }
 
 enum err_code request_json(const struct request *r, json_t **ret, struct err *e)

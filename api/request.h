@@ -35,6 +35,7 @@ struct request {
     char content_type[REQUEST_TEXT]; /* lower case, without parameters; "" when none */
     char if_none_match[REQUEST_TEXT];
     char idempotency_key[REQUEST_TEXT]; /* "" when none */
+    char last_event_id[REQUEST_TEXT];   /* "" when none */
     struct request_pair query[REQUEST_QUERY];
     int query_count;
     struct buf body;
@@ -73,6 +74,9 @@ const char *request_query(const struct request *r, const char *name); /* or NULL
 /* absent leaves *ret as it is. ERR_FIELD_RANGE. */
 enum err_code request_query_int(const struct request *r, const char *name, int64_t min, int64_t max,
                                 int64_t *ret, struct err *e) MUST_USE;
+/* text: of what is called name. ERR_FIELD_RANGE. */
+enum err_code request_int(const char *name, const char *text, int64_t min, int64_t max,
+                          int64_t *ret, struct err *e) MUST_USE;
 /* The body as a JSON object; an empty one counts as {} where the route says so. Caller owns. */
 enum err_code request_json(const struct request *r, json_t **ret, struct err *e) MUST_USE;
 /* A version number in the path. ERR_VERSION_UNKNOWN for what cannot be one. */

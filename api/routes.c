@@ -4,7 +4,8 @@
 
 static const struct route *const tables[] = {
     routes_system, routes_score, routes_datasets,  routes_backbones, routes_explain,
-    routes_models, routes_jobs,  routes_pipelines, routes_promotion, NULL,
+    routes_models, routes_jobs,  routes_pipelines, routes_events,    routes_promotion,
+    NULL,
 };
 
 const struct route *const *routes(void)

@@ -11,6 +11,7 @@ extern const struct route routes_backbones[];
 extern const struct route routes_explain[];
 extern const struct route routes_models[];
 extern const struct route routes_jobs[];
+extern const struct route routes_events[];
 extern const struct route routes_pipelines[];
 extern const struct route routes_promotion[];
 

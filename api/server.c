@@ -2,8 +2,11 @@
 
 #include "api/core.h"
 #include "api/dispatch.h"
+#include "api/event_stream.h"
 #include "api/listen.h"
 #include "api/request.h"
+#include "daemon/bell.h"
+#include "daemon/db.h"
 #include "daemon/jobs.h"
 #include "data/base/log.h"
 
@@ -26,6 +29,7 @@ void server_options_default(struct server_options *o)
                                   .max_upload = (uint64_t)64 << 30,
                                   .max_connections = 4096,
                                   .idle_seconds = 60,
+                                  .max_streams = 64,
                                   .import_threads = 2 };
 }
 
@@ -79,6 +83,12 @@ static void on_job_change(void *context, const char *id)
 {
     struct server *s = context;
     park_notify(s->park, id);
+}
+
+static void on_event(void *context)
+{
+    struct server *s = context;
+    park_notify(s->park, EVENT_STREAM_KEY);
 }
 
 static void log_mhd(void *cls, const char *format, va_list ap)
@@ -141,7 +151,8 @@ static enum err_code start_parts(struct server *s, struct err *e)
         return code;
     if (s->parts.jobs)
         jobs_listen(s->parts.jobs, on_job_change, s);
-    return start_daemon(s, e);
+    code = bell_add(db_bell(state_db(s->parts.state)), on_event, s, e);
+    return code ? code : start_daemon(s, e);
 }
 
 enum err_code server_new(const struct server_options *o, const struct server_parts *parts,
@@ -217,6 +228,7 @@ void server_free(struct server *s)
         stop(s);
     if (s->parts.jobs && s->park)
         jobs_listen(s->parts.jobs, NULL, NULL);
+    bell_remove(db_bell(state_db(s->parts.state)), on_event, s);
     tasks_free(s->tasks);
     park_free(s->park);
     free(s->import_root);

@@ -26,6 +26,7 @@ struct server_options {
     uint64_t max_upload;     /* bytes of an archive, default 64 GiB */
     int max_connections;     /* default 4096 */
     int idle_seconds;        /* default 60 */
+    int max_streams;         /* of events, open at once; default 64 */
     int import_threads;
     bool allow_remote; /* listen beyond loopback although there are no keys */
 };

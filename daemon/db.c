@@ -1,5 +1,7 @@
 #include "daemon/db.h"
 
+#include "daemon/bell.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -27,6 +29,7 @@ struct db {
     pthread_mutex_t pool_mu;
     struct connection *idle[IDLE_MAX]; /* guarded by pool_mu */
     int idle_count;                    /* guarded by pool_mu */
+    struct bell bell;
 };
 
 struct db_tx {
@@ -34,6 +37,7 @@ struct db_tx {
     struct connection *c;
     char *scratch; /* of a session */
     bool writer;   /* holds write_mu */
+    bool announced;
 };
 
 struct db_rows {
@@ -166,6 +170,7 @@ enum err_code db_open(const char *path, struct db **ret, struct err *e)
     db->path = copy;
     pthread_mutex_init(&db->write_mu, NULL);
     pthread_mutex_init(&db->pool_mu, NULL);
+    bell_init(&db->bell);
     db->idle[db->idle_count++] = c;
     *ret = db;
     return ERR_OK;
@@ -179,6 +184,7 @@ void db_close(struct db *db)
         connection_free(db->idle[--db->idle_count]);
     pthread_mutex_destroy(&db->write_mu);
     pthread_mutex_destroy(&db->pool_mu);
+    bell_fini(&db->bell);
     free(db->path);
     free(db);
 }
@@ -234,8 +240,24 @@ void db_end(struct db_tx *t)
 
 enum err_code db_commit(struct db_tx **t, struct err *e)
 {
-    CLEANUP(db_end_p) struct db_tx *ending = STEAL(*t);
-    return db_exec(ending, e, "COMMIT");
+    struct db_tx *ending = STEAL(*t);
+    struct db *db = ending->db;
+    bool announced = ending->announced;
+    enum err_code r = db_exec(ending, e, "COMMIT");
+    db_end(ending);
+    if (!r && announced)
+        bell_ring(&db->bell);
+    return r;
+}
+
+void db_announce(struct db_tx *t)
+{
+    t->announced = true;
+}
+
+struct bell *db_bell(struct db *db)
+{
+    return &db->bell;
 }
 
 enum err_code db_session(struct db *db, const char *scratch_path, struct db_tx **ret, struct err *e)

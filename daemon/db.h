@@ -30,6 +30,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+struct bell;
 struct db;
 struct db_tx;
 struct db_rows;
@@ -43,6 +44,9 @@ enum err_code db_read(struct db *db, struct db_tx **ret, struct err *e) MUST_USE
 enum err_code db_write(struct db *db, struct db_tx **ret, struct err *e) MUST_USE;
 /* Ends *t (sets it to NULL) whatever it returns; on failure nothing was written. */
 enum err_code db_commit(struct db_tx **t, struct err *e) MUST_USE;
+/* When the transaction commits, the database's bell (daemon/bell.h) rings right after it. */
+void db_announce(struct db_tx *t);
+struct bell *db_bell(struct db *db);
 /* Rolls back, unless committed. NULL is fine. */
 void db_end(struct db_tx *t);
 

@@ -81,6 +81,8 @@ static size_t list_flags(struct options *o, struct flag ret[FLAGS_MAX])
           "open at once" },
         { "idle-seconds", "N", KIND_COUNT, &o->server.idle_seconds, 1, 86400,
           "after which a silent connection is closed" },
+        { "max-event-streams", "N", KIND_COUNT, &o->server.max_streams, 0, 1 << 16,
+          "of events, open at once" },
         { "max-upload", "BYTES", KIND_SIZE, &o->server.max_upload, 1, many, "of an archive" },
         { "max-entries", "N", KIND_SIZE, &o->limits.archive.max_entries, 1, many,
           "members of an archive" },

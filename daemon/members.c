@@ -1,5 +1,6 @@
 #include "daemon/members.h"
 
+#include "daemon/events.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
 #include "data/manifest.h"
@@ -164,6 +165,20 @@ static enum err_code audit(struct db_tx *t, const struct members_change *c,
     return db_audit(t, c->who, what, subject, NULL, after, e);
 }
 
+static enum err_code announce(struct db_tx *t, const struct members_change *c,
+                              const struct writing *w, struct err *e)
+{
+    char subject[80];
+    snprintf(subject, sizeof subject, "dataset/%s", c->name);
+    CLEANUP(json_decref_p)
+    json_t *data =
+        json_pack("{s:s, s:I, s:s, s:I, s:I, s:I}", "dataset", c->name, "version",
+                  (json_int_t)c->number, "cause", c->cause, "pictures", (json_int_t)w->pictures,
+                  "added", (json_int_t)c->added, "removed", (json_int_t)c->removed);
+    return data ? event_add(t, "dataset.changed", subject, data, e)
+                : err_set(e, ERR_NOMEM, "no memory for an event");
+}
+
 enum err_code members_seal(struct db_tx *t, struct state *s, const struct members_change *c,
                            struct err *e)
 {
@@ -182,5 +197,7 @@ enum err_code members_seal(struct db_tx *t, struct state *s, const struct member
                     DB_TEXT(c->who), DB_INT(clock_utc_ms()), DB_INT(w.pictures),
                     DB_INT((int64_t)json_object_size(w.counts)), DB_TEXT(counts), DB_INT(c->added),
                     DB_INT(c->removed), DB_INT(c->duplicates), DB_INT(c->rejected));
+    if (!r)
+        r = announce(t, c, &w, e);
     return r ? r : audit(t, c, &digest, e);
 }

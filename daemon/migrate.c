@@ -18,8 +18,10 @@ enum { APPLICATION_ID = 0x4b454e4c };
 MIGRATION("0001") migration_0001[];
 MIGRATION("0002") migration_0002[];
 MIGRATION("0003") migration_0003[];
+MIGRATION("0004") migration_0004[];
 
-static const char *const migrations[] = { migration_0001, migration_0002, migration_0003 };
+static const char *const migrations[] = { migration_0001, migration_0002, migration_0003,
+                                          migration_0004 };
 
 int migrate_latest(void)
 {

@@ -1,6 +1,7 @@
 #include "daemon/outcome.h"
 
 #include "daemon/gate.h"
+#include "daemon/job_events.h"
 #include "data/base/clock.h"
 #include "data/base/file.h"
 #include "data/base/json.h"
@@ -154,6 +155,8 @@ static enum err_code commit_version(struct state *s, const struct job *j, const 
     r = next_number(t, j->model, &number, e);
     if (!r)
         r = insert_version(t, j, number, f, &figures, decision, passed, e);
+    if (!r)
+        r = job_event_add_version(t, j->model, number, decision, e);
     if (!r)
         r = queue_end_with_version(t, j, passed ? JOB_SUCCEEDED : JOB_REJECTED, number,
                                    figures.forward_passes, &moved, e);

@@ -1,6 +1,7 @@
 #include "daemon/promotion.h"
 
 #include "daemon/db.h"
+#include "daemon/events.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
 
@@ -153,6 +154,18 @@ static enum err_code reply(const struct move *m, int64_t now, json_t **ret, stru
     return ERR_OK;
 }
 
+static enum err_code announce(struct db_tx *t, const struct move *m, const json_t *answer,
+                              struct err *e)
+{
+    char subject[80];
+    snprintf(subject, sizeof subject, "model/%s", m->model);
+    CLEANUP(json_decref_p) json_t *data = json_copy((json_t *)answer);
+    if (!data)
+        return err_set(e, ERR_NOMEM, "no memory to promote");
+    enum err_code r = json_put(data, "cause", json_string(m->cause), e);
+    return r ? r : event_add(t, "alias.changed", subject, data, e);
+}
+
 /* Checks again, since the first check was before the load, and commits. */
 static enum err_code commit_move(struct state *s, struct move *m, json_t **ret, struct err *e)
 {
@@ -168,6 +181,8 @@ static enum err_code commit_move(struct state *s, struct move *m, json_t **ret, 
         r = write_move(t, m, now, e);
         if (!r)
             r = audit(t, m, e);
+        if (!r)
+            r = announce(t, m, answer, e);
         if (!r)
             r = db_commit(&t, e);
     }

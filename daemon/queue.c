@@ -1,5 +1,6 @@
 #include "daemon/queue.h"
 
+#include "daemon/job_events.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
 
@@ -162,6 +163,8 @@ enum err_code queue_claim(struct state *s, struct job *ret, bool *ret_found, str
                     "WHERE id = ? AND state = 'queued'",
                     DB_INT(job.attempt), DB_INT(clock_utc_ms()), DB_TEXT(job.id));
     if (!r && found)
+        r = job_event_add(t, job.id, e);
+    if (!r && found)
         r = db_commit(&t, e);
     if (r)
         return r;
@@ -234,7 +237,10 @@ enum err_code queue_end(struct state *s, const char *id, int64_t attempt, const 
     if (r)
         return r;
     bool moved = db_changes(t) > 0;
-    r = db_commit(&t, e);
+    if (moved)
+        r = job_event_add(t, id, e);
+    if (!r)
+        r = db_commit(&t, e);
     if (!r)
         *ret_moved = moved;
     return r;
@@ -252,8 +258,11 @@ enum err_code queue_end_with_version(struct db_tx *t, const struct job *j, enum 
                 "WHERE id = ? AND state = 'running' AND attempt = ?",
                 DB_TEXT(job_state_text(state)), DB_INT(version), DB_INT(forward_passes),
                 DB_INT(clock_utc_ms()), DB_TEXT(j->id), DB_INT(j->attempt));
+    bool moved = !r && db_changes(t) > 0;
+    if (moved)
+        r = job_event_add(t, j->id, e);
     if (!r)
-        *ret_moved = db_changes(t) > 0;
+        *ret_moved = moved;
     return r;
 }
 
@@ -301,6 +310,8 @@ enum err_code queue_cancel(struct state *s, const char *id, const char *who,
                     DB_INT(clock_utc_ms()), DB_TEXT(id), DB_TEXT(job_state_text(was)));
     if (!r)
         r = audit_cancel(t, id, was, who, e);
+    if (!r)
+        r = job_event_add(t, id, e);
     if (!r)
         r = db_commit(&t, e);
     if (!r)

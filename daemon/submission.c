@@ -2,6 +2,7 @@
 
 #include "daemon/db.h"
 #include "daemon/idempotency.h"
+#include "daemon/job_events.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
 #include "nn/retrain.h"
@@ -265,6 +266,8 @@ static enum err_code add(struct db_tx *t, const char *model, const struct retrai
     if (r || ret->how == SUBMITTED_COALESCED)
         return r;
     r = insert(t, ret->id, &sub, q, who, e);
+    if (!r)
+        r = job_event_add(t, ret->id, e);
     return r ? r : audit(t, ret->id, model, &sub, who, e);
 }
 

@@ -328,3 +328,76 @@ enum outcome http_download(struct http *h, FILE *to, struct progress *progress, 
     http_reply_fini(&reply);
     return outcome;
 }
+
+/* -- line by line ---------------------------------------------------------------------------------
+ */
+
+struct lines {
+    struct http *h;
+    bool (*on_line)(void *context, char *line);
+    void *context;
+    struct buf rest; /* of a line that has not ended; or of an answer that is a problem */
+    bool over;
+};
+
+static bool take_lines(struct lines *l)
+{
+    char *at = (char *)l->rest.data, *end;
+    char *stop = at + l->rest.len;
+    while (!l->over && (end = memchr(at, '\n', (size_t)(stop - at)))) {
+        *end = 0;
+        l->over = !l->on_line(l->context, at);
+        at = end + 1;
+    }
+    size_t left = (size_t)(stop - at);
+    memmove(l->rest.data, at, left);
+    l->rest.len = left;
+    return !l->over;
+}
+
+static size_t on_lines(char *bytes, size_t one, size_t len, void *context)
+{
+    struct lines *l = context;
+    (void)one;
+    long status = 0;
+    curl_easy_getinfo(l->h->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (buf_append(&l->rest, bytes, len, NULL))
+        return 0;
+    return status != 200 || take_lines(l) ? len : 0;
+}
+
+enum outcome http_lines(struct http *h, bool (*on_line)(void *context, char *line), void *context,
+                        const char *path, ...)
+{
+    char url[URL_MAX], error[CURL_ERROR_SIZE] = "";
+    va_list ap;
+    va_start(ap, path);
+    bool fits = format_path(h, path, ap, url);
+    va_end(ap);
+    if (!fits) {
+        fprintf(stderr, "kennel: the names are too long for a URL\n");
+        return USAGE;
+    }
+    struct lines lines = { .h = h, .on_line = on_line, .context = context };
+    buf_init(&lines.rest, REPLY_MAX);
+    curl_easy_reset(h->curl);
+    curl_easy_setopt(h->curl, CURLOPT_URL, url);
+    curl_easy_setopt(h->curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(h->curl, CURLOPT_ERRORBUFFER, error);
+    curl_easy_setopt(h->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+    curl_easy_setopt(h->curl, CURLOPT_WRITEFUNCTION, on_lines);
+    curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, &lines);
+    CURLcode code = curl_easy_perform(h->curl);
+
+    struct http_reply reply = { .body = lines.rest };
+    enum outcome outcome = DONE;
+    if (code != CURLE_OK && !lines.over)
+        outcome = unreachable(h, code, error);
+    curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &reply.status);
+    if (code == CURLE_OK && reply.status != 200) {
+        (void)!json_read((const char *)reply.body.data, reply.body.len, &reply.json, NULL);
+        outcome = report(&reply);
+    }
+    http_reply_fini(&reply);
+    return outcome;
+}

@@ -54,6 +54,11 @@ enum outcome http_call_json(struct http *h, const char *method, json_t *json,
 enum outcome http_download(struct http *h, FILE *to, struct progress *progress, const char *path,
                            ...) __attribute__((format(printf, 4, 5)));
 
+/* An answer that comes line by line: each is handed to on_line without its end, as it comes. False
+ * from on_line ends it, which is DONE. */
+enum outcome http_lines(struct http *h, bool (*on_line)(void *context, char *line), void *context,
+                        const char *path, ...) __attribute__((format(printf, 4, 5)));
+
 /* The body as it came, on standard output. */
 void http_print(const struct http_reply *r);
 

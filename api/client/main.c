@@ -15,8 +15,17 @@ static const struct flag global_flags[] = {
 };
 
 static const struct command *const tables[] = {
-    commands_status, commands_dataset, commands_backbone,  commands_model, commands_explain,
-    commands_job,    commands_version, commands_promotion, commands_score, NULL,
+    commands_status,
+    commands_dataset,
+    commands_backbone,
+    commands_model,
+    commands_explain,
+    commands_job,
+    commands_version,
+    commands_promotion,
+    commands_events,
+    commands_score,
+    NULL,
 };
 
 static void print_flags(FILE *to, const struct flag *flags)
