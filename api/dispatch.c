@@ -22,6 +22,7 @@ static uint64_t body_limit(const struct server *s, enum route_body body)
         return CORE_JSON_MAX;
     case BODY_SCORE:
     case BODY_SCORE_JSON:
+    case BODY_TENSORS:
         /* Base64 takes 4 bytes for 3, and line breaks; the JSON around it is small. */
         return s->limits.max_picture_bytes / 10 * 14 + 4096;
     case BODY_PICTURE:
@@ -159,8 +160,10 @@ static void run_handler(void *context)
 static enum err_code start(struct request *r, struct err *e)
 {
     enum route_run run = r->match.route->run;
+    /* What is packed may be large once it is unpacked. */
     if (run == RUN_SCORE)
-        run = r->body.len <= CORE_SCORE_INLINE_MAX ? RUN_INLINE : RUN_TASK;
+        run =
+            r->body.len <= CORE_SCORE_INLINE_MAX && !r->content_encoding[0] ? RUN_INLINE : RUN_TASK;
     if (!core_work_begin(r->server))
         return err_set(e, ERR_BUSY, "the server is stopping");
     request_ref(r);

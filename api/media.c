@@ -69,6 +69,8 @@ static bool takes(enum route_body body, const char *type)
         return media_is_json(type);
     case BODY_SCORE:
         return media_is_json(type) || begins(type, "image/");
+    case BODY_TENSORS:
+        return media_is_json(type);
     case BODY_PICTURE:
         return begins(type, "image/");
     case BODY_BACKBONE:
@@ -90,6 +92,8 @@ static const char *expected(enum route_body body)
         return "application/octet-stream (ONNX)";
     case BODY_IMPORT:
         return "application/x-tar, application/gzip, application/zip or application/json";
+    case BODY_TENSORS:
+        return "application/json or application/octet-stream";
     case BODY_NONE:
     case BODY_JSON:
     case BODY_JSON_OPTIONAL:

@@ -3,6 +3,8 @@
 #include "data/base/json.h"
 #include "data/base/log.h"
 
+#include <string.h>
+
 /* Without a default, so that a new code cannot be forgotten here. */
 int problem_status(enum err_code code)
 {
@@ -19,6 +21,10 @@ int problem_status(enum err_code code)
     case ERR_BASE64_SYNTAX:
     case ERR_BODY_INCOMPLETE:
     case ERR_BODY_MISSING:
+    case ERR_BODY_CODING:
+    case ERR_TENSOR_UNKNOWN:
+    case ERR_TENSOR_SHAPE:
+    case ERR_TENSOR_DATA:
         return 400;
     case ERR_PATH_FORBIDDEN:
         return 403;
@@ -41,6 +47,9 @@ int problem_status(enum err_code code)
         return 409;
     case ERR_BODY_TOO_LARGE:
     case ERR_PICTURE_BYTES:
+    case ERR_BODY_BOMB:
+    case ERR_JSON_VALUES:
+    case ERR_BATCH_TOO_LARGE:
         return 413;
     case ERR_MEDIA_TYPE:
         return 415;
@@ -136,16 +145,45 @@ static const char *fault_text(enum err_code code)
     return "a fault inside the server; its log has the details under this request_id";
 }
 
+enum problem_form problem_form(const char *path)
+{
+    static const char *const families[] = { "/v1", "/v2" };
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        size_t len = strlen(families[i]);
+        if (strncmp(path, families[i], len) == 0 && (path[len] == '/' || path[len] == 0))
+            return PROBLEM_ERROR;
+    }
+    return PROBLEM_DETAILS;
+}
+
+/* What the caller sent may stand in the message and need not be UTF-8. */
+static json_t *detail_text(const struct err *err)
+{
+    json_t *detail = json_string(err_is_fault(err->code) ? fault_text(err->code) : err->message);
+    return detail ? detail : json_string("the request has bytes that are not UTF-8");
+}
+
+/* Clients of these protocols tell "not there" from "not good" and no more. */
+static int coarse_status(int status)
+{
+    return status == 409 || status == 415 || status == 422 ? 400 : status;
+}
+
+static json_t *error_json(const struct problem *p)
+{
+    json_t *o = json_object();
+    if (o && json_object_set_new(o, "error", detail_text(p->err)) == 0)
+        return o;
+    json_decref(o);
+    return NULL;
+}
+
 static json_t *problem_json(const struct problem *p, int status)
 {
-    bool fault = err_is_fault(p->err->code);
     json_t *o =
         json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title", title(status),
                   "status", status, "code", err_slug(p->err->code), "request_id", p->request_id);
-    /* What the caller sent may stand in the message and need not be UTF-8. */
-    json_t *detail = json_string(fault ? fault_text(p->err->code) : p->err->message);
-    if (!detail)
-        detail = json_string("the request has bytes that are not UTF-8");
+    json_t *detail = detail_text(p->err);
     if (!o || !detail || json_object_set_new(o, "detail", detail) < 0 ||
         (p->extra_name && json_object_set(o, p->extra_name, p->extra) < 0)) {
         json_decref(o);
@@ -159,20 +197,27 @@ void problem_reply(const struct problem *p, struct reply *ret)
     static const char no_memory[] = "{\"type\":\"about:blank\",\"title\":\"Internal Server Error\","
                                     "\"status\":500,\"code\":\"no_memory\","
                                     "\"detail\":\"out of memory\",\"request_id\":\"\"}\n";
+    static const char no_memory_error[] = "{\"error\":\"out of memory\"}\n";
     enum err_code code = p->err->code;
-    int status = problem_status(code);
+    bool details = p->form == PROBLEM_DETAILS;
+    int status = details ? problem_status(code) : coarse_status(problem_status(code));
     if (err_is_fault(code))
         log_event("error", "fault", "request_id", p->request_id, "route", p->route, "code",
                   err_slug(code), "detail", p->err->message, NULL);
 
     reply_reset(ret);
-    json_t *o = problem_json(p, status);
+    json_t *o = details ? problem_json(p, status) : error_json(p);
     if (!o || reply_json(ret, status, o, NULL)) {
         reply_reset(ret);
-        reply_fixed(ret, 500, "application/problem+json", no_memory, sizeof no_memory - 1);
+        if (details)
+            reply_fixed(ret, 500, NULL, no_memory, sizeof no_memory - 1);
+        else
+            reply_fixed(ret, 500, NULL, no_memory_error, sizeof no_memory_error - 1);
     }
-    ret->type = "application/problem+json";
+    ret->type = details ? "application/problem+json" : "application/json";
     json_decref(o);
+    if (!details)
+        reply_header(ret, "X-Kennel-Error", "%s", err_slug(code));
     if (p->allow)
         reply_header(ret, "Allow", "%s", p->allow);
     if (code == ERR_BUSY || code == ERR_CANCELLED)

@@ -7,10 +7,18 @@
 
 #include "api/reply.h"
 
+/* Who reads it: the other protocols have a form of their own, {"error": "text"}, and know few
+ * statuses. The code is in a header then, X-Kennel-Error. */
+enum problem_form { PROBLEM_DETAILS, PROBLEM_ERROR };
+
+/* By the path's beginning, so that an unknown path below it is refused in its form too. */
+enum problem_form problem_form(const char *path);
+
 struct problem {
     const struct err *err;
     const char *request_id;
-    const char *route;      /* "POST /score"; for the log */
+    const char *route; /* "POST /score"; for the log */
+    enum problem_form form;
     const char *allow;      /* the Allow header's value, or NULL */
     const char *extra_name; /* an extra member, or NULL */
     json_t *extra;          /* borrowed */

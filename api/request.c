@@ -96,6 +96,10 @@ struct request *request_new(struct server *s, struct MHD_Connection *connection)
     reply_init(&r->reply);
     buf_init(&r->body, SIZE_MAX / 2);
     buf_init(&r->picture, SIZE_MAX / 2);
+    copy_header(connection, "Content-Encoding", r->content_encoding, sizeof r->content_encoding);
+    copy_header(connection, "Accept-Encoding", r->accept_encoding, sizeof r->accept_encoding);
+    copy_header(connection, "Inference-Header-Content-Length", r->inference_header_length,
+                sizeof r->inference_header_length);
 
     copy_header(connection, "X-Request-Id", r->id, sizeof r->id);
     if (!ident_is_sane(r->id) && ident_random(r->id, NULL) != ERR_OK)
@@ -224,6 +228,7 @@ void request_fail(struct request *r, const struct err *err)
     struct problem p = { .err = err,
                          .request_id = r->id,
                          .route = route,
+                         .form = problem_form(r->match.path),
                          .allow = err->code == ERR_METHOD_NOT_ALLOWED ? r->match.allow : NULL,
                          .extra_name = r->problem_extra ? r->problem_name : NULL,
                          .extra = r->problem_extra };

@@ -38,6 +38,9 @@ struct request {
     char last_event_id[REQUEST_TEXT];   /* "" when none */
     struct request_pair query[REQUEST_QUERY];
     int query_count;
+    char content_encoding[REQUEST_TEXT]; /* as sent; "" when none */
+    char accept_encoding[REQUEST_TEXT];
+    char inference_header_length[REQUEST_TEXT]; /* of tensors' bodies (api/oip_request.h) */
     struct buf body;
     struct body_stream *stream; /* NULL unless the route streams */
     struct buf picture;         /* a score request's, decoded from body, or empty: body is it */

@@ -8,6 +8,12 @@ static size_t segment(const char *text)
     return strcspn(text, "/");
 }
 
+/* A segment up to its verb. */
+static size_t word(const char *text)
+{
+    return strcspn(text, "/:");
+}
+
 /* Splits path as the pattern says, without changing it: ret values point at their first byte. 0: no
  * match; else 1 + the number of literal segments, so that the most literal pattern wins. */
 static int match(const char *pattern, const char *path, struct route_match *ret)
@@ -18,7 +24,9 @@ static int match(const char *pattern, const char *path, struct route_match *ret)
         size_t want = segment(++pattern);
         size_t have = segment(++path);
         if (want > 1 && pattern[0] == '{') {
-            if (!have || ret->count == ROUTE_PARAMS)
+            size_t name = word(pattern), value = word(path);
+            if (!value || ret->count == ROUTE_PARAMS || want - name != have - value ||
+                memcmp(pattern + name, path + value, want - name) != 0)
                 return 0;
             ret->names[ret->count] = pattern;
             ret->values[ret->count++] = path;
@@ -44,7 +52,7 @@ static void end_values(struct route_match *m)
 {
     for (int i = 0; i < m->count; i++) {
         char *value = m->path + (m->values[i] - m->path);
-        value[segment(value)] = 0;
+        value[word(value)] = 0;
     }
 }
 

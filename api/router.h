@@ -1,7 +1,8 @@
 /* router.h -- which handler answers a method and a path.
  *
- * A pattern is literal segments and {name} ones, which match any one segment that is not empty. A
- * literal wins over a {name}. HEAD is answered as GET without the body.
+ * A pattern is literal segments and {name} ones, which match any one segment that is not empty and
+ * has no colon; {name}:verb matches what ends with that verb. A literal wins over a {name}. HEAD is
+ * answered as GET without the body.
  * Threads: tables are constant; matching touches nothing shared. */
 #ifndef KENNEL_ROUTER_H
 #define KENNEL_ROUTER_H
@@ -17,6 +18,7 @@ enum route_body {
     BODY_SCORE,         /* a picture, or JSON with one in base64 */
     BODY_SCORE_JSON,    /* the latter only */
     BODY_PICTURE,
+    BODY_TENSORS,  /* JSON, with binary tensors behind it where a header says so; may be packed */
     BODY_BACKBONE, /* a stream: read by the handler while it comes, never all in memory */
     BODY_IMPORT,   /* BODY_JSON when the content type says so, else a stream */
 };

@@ -3,6 +3,8 @@
 #include <stddef.h>
 
 static const struct route *const tables[] = {
+    routes_oip,    routes_tfs, /* other servers' protocols */
+
     routes_system, routes_score, routes_datasets,  routes_backbones, routes_explain,
     routes_models, routes_jobs,  routes_pipelines, routes_events,    routes_promotion,
     NULL,

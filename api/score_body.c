@@ -22,18 +22,18 @@ static void blank_lines(struct buf *b)
             b->data[i] = ' ';
 }
 
-static enum err_code decode(const char *text, struct buf *ret, struct err *e)
+enum err_code score_body_base64(const char *text, const char *what, struct buf *ret, struct err *e)
 {
     size_t len = strlen(text);
     if (strspn(text, " ") == len)
-        return err_set(e, ERR_BODY_MISSING, "data is empty: a picture in base64 is expected");
+        return err_set(e, ERR_BODY_MISSING, "%s is empty: a picture in base64 is expected", what);
     gnutls_datum_t in = { .data = (unsigned char *)text, .size = (unsigned)len };
     gnutls_datum_t out = { 0 };
     int error = gnutls_base64_decode2(&in, &out);
     if (error == GNUTLS_E_MEMORY_ERROR)
         return err_set(e, ERR_NOMEM, "no memory for a picture");
     if (error < 0)
-        return err_set(e, ERR_BASE64_SYNTAX, "data is not base64");
+        return err_set(e, ERR_BASE64_SYNTAX, "%s is not base64", what);
     enum err_code code = buf_append(ret, out.data, out.size, e);
     gnutls_free(out.data);
     return code;
@@ -51,7 +51,7 @@ static enum err_code from_json(struct request *r, struct err *e)
         { .name = "data", .kind = JSON_KIND_STRING, .required = true, .into = &data },
     };
     code = json_take(body, "the request", fields, 1, e);
-    return code ? code : decode(data, &r->picture, e);
+    return code ? code : score_body_base64(data, "data", &r->picture, e);
 }
 
 static bool looks_like_json(const struct buf *b)

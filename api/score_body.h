@@ -11,4 +11,9 @@
  * ERR_JSON_*, ERR_FIELD_*, ERR_BASE64_SYNTAX, ERR_PICTURE_BYTES. */
 enum err_code score_body_picture(struct request *r, const struct buf **ret, struct err *e) MUST_USE;
 
+/* Appends the bytes that text stands for; what names it in errors. ERR_BODY_MISSING,
+ * ERR_BASE64_SYNTAX. */
+enum err_code score_body_base64(const char *text, const char *what, struct buf *ret, struct err *e)
+    MUST_USE;
+
 #endif

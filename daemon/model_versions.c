@@ -170,3 +170,25 @@ enum err_code models_version_path(struct state *s, const char *name, int64_t ver
         r = db_digest(row, 2, &artifact, e);
     return r ? r : blobs_path(state_blobs(s), &artifact, ret, e);
 }
+
+enum err_code models_alias(struct state *s, const char *name, const char *alias, int64_t *ret,
+                           struct err *e)
+{
+    CLEANUP(db_end_p) struct db_tx *t = NULL;
+    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
+    enum err_code r = db_read(state_db(s), &t, e);
+    if (!r)
+        r = db_get(t, &row, e,
+                   "SELECT a.version FROM model m LEFT JOIN alias a"
+                   " ON a.model = m.id AND a.name = ? WHERE m.name = ?",
+                   DB_TEXT(alias), DB_TEXT(name));
+    if (r)
+        return r;
+    if (!row)
+        return err_set(e, ERR_MODEL_UNKNOWN, "there is no model \"%.80s\"", name);
+    if (db_is_null(row, 0))
+        return err_set(e, ERR_VERSION_UNKNOWN, "model \"%.80s\" has no alias \"%.80s\"", name,
+                       alias);
+    *ret = db_int(row, 0);
+    return ERR_OK;
+}

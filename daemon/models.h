@@ -31,6 +31,9 @@ enum err_code models_versions(struct state *s, const char *name, json_t **ret, s
  * metrics and report as nn/retrain.h writes them, the decision as daemon/gate.h does. */
 enum err_code models_version_show(struct state *s, const char *name, int64_t version, json_t **ret,
                                   struct err *e) MUST_USE;
+/* The version that an alias ("production") names. ERR_MODEL_UNKNOWN, ERR_VERSION_UNKNOWN. */
+enum err_code models_alias(struct state *s, const char *name, const char *alias, int64_t *ret,
+                           struct err *e) MUST_USE;
 /* The artifact's path; the caller owns it. */
 enum err_code models_version_path(struct state *s, const char *name, int64_t version, char **ret,
                                   struct err *e) MUST_USE;

@@ -126,8 +126,12 @@ static enum err_code score(struct thread *t, const struct score_request *q,
     r = serve_scratch_borrow(q->ref, &scratch, &result->err);
     if (r)
         return r;
-    r = classifier_score(c, serve_scratch_classifier(scratch), q->bytes, q->len,
-                         &t->owner->options.limits, t->probabilities, &result->err);
+    if (q->input == SCORE_TENSOR)
+        r = classifier_score_tensor(c, serve_scratch_classifier(scratch), q->bytes,
+                                    t->probabilities, &result->err);
+    else
+        r = classifier_score(c, serve_scratch_classifier(scratch), q->bytes, q->len,
+                             &t->owner->options.limits, t->probabilities, &result->err);
     serve_scratch_release(q->ref, scratch);
     if (r)
         return r;
@@ -136,7 +140,11 @@ static enum err_code score(struct thread *t, const struct score_request *q,
     rank(t, classes, top);
     const char *const *labels = serve_ref_labels(q->ref);
     for (int i = 0; i < top; i++)
-        t->predictions[i] = (struct prediction){ labels[t->heap[i].index], t->heap[i].probability };
+        t->predictions[i] = (struct prediction){ .label = labels[t->heap[i].index],
+                                                 .probability = t->heap[i].probability,
+                                                 .index = t->heap[i].index };
+    result->probabilities = t->probabilities;
+    result->classes = classes;
     result->predictions = t->predictions;
     result->count = top;
     return ERR_OK;

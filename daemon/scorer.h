@@ -22,6 +22,7 @@ struct scorer_options {
 struct prediction {
     const char *label;
     float probability;
+    int index; /* of the class in the network's output */
 };
 
 struct score_result {
@@ -31,11 +32,19 @@ struct score_result {
     int64_t version;
     const struct prediction *predictions; /* [count], most probable first */
     int count;
+    const float *probabilities; /* [classes], in the network's order */
+    int classes;
+};
+
+enum score_input {
+    SCORE_PICTURE, /* an encoded file */
+    SCORE_TENSOR,  /* float32 [3][size][size] as preprocessing makes it, of any alignment */
 };
 
 struct score_request {
     struct serve_ref *ref; /* taken: released after done() */
-    const void *bytes;     /* borrowed until done() */
+    enum score_input input;
+    const void *bytes; /* borrowed until done() */
     size_t len;
     int top;             /* at most this many predictions; 0: all */
     int64_t deadline_us; /* clock_monotonic_us() past which nobody waits; 0: none */

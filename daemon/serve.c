@@ -37,6 +37,13 @@ static struct serve_slot *find_slot(struct serve *v, const char *model)
     return NULL;
 }
 
+void serve_share(struct serve_ref *r)
+{
+    pthread_mutex_lock(&r->owner->mu);
+    r->borrows++;
+    pthread_mutex_unlock(&r->owner->mu);
+}
+
 void serve_release(struct serve_ref *r)
 {
     if (!r)

@@ -42,6 +42,8 @@ void serve_moves_unlock(struct serve *v);
  * ERR_MODEL_AMBIGUOUS. */
 enum err_code serve_borrow(struct serve *v, const char *model, int64_t version,
                            struct serve_ref **ret, struct err *e) MUST_USE;
+/* One more borrow of the same snapshot. */
+void serve_share(struct serve_ref *r);
 void serve_release(struct serve_ref *r);
 
 /* What is kept on demand for the model is loaded anew when it is next asked for: its labels are

@@ -6,6 +6,7 @@
 #include "nn/plan.h"
 #include "nn/preprocess_meta.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { LABELS_TEXT_MAX = 1 << 24 };
@@ -14,6 +15,7 @@ struct classifier {
     struct plan *plan;
     struct preprocess pre;
     struct labels labels;
+    char *input, *output; /* owned */
 };
 
 struct classifier_scratch {
@@ -45,6 +47,11 @@ enum err_code classifier_load(const void *bytes, size_t len, struct classifier *
     if (plan_output_size(c->plan) != (size_t)c->labels.count)
         return err_set(e, ERR_ONNX_GRAPH, "%zu outputs for %d labels", plan_output_size(c->plan),
                        c->labels.count);
+    int height, width;
+    c->input = strdup(network_input(n, &height, &width));
+    c->output = strdup(network_output(n));
+    if (!c->input || !c->output)
+        return err_set(e, ERR_NOMEM, "no memory for a classifier");
     *ret = STEAL(c);
     return ERR_OK;
 }
@@ -55,6 +62,8 @@ void classifier_free(struct classifier *c)
         return;
     plan_free(c->plan);
     labels_fini(&c->labels);
+    free(c->input);
+    free(c->output);
     free(c);
 }
 
@@ -71,6 +80,16 @@ const char *const *classifier_labels(const struct classifier *c)
 const struct preprocess *classifier_preprocess(const struct classifier *c)
 {
     return &c->pre;
+}
+
+const char *classifier_input(const struct classifier *c)
+{
+    return c->input;
+}
+
+const char *classifier_output(const struct classifier *c)
+{
+    return c->output;
 }
 
 enum err_code classifier_scratch_new(const struct classifier *c, struct classifier_scratch **ret,
@@ -106,6 +125,29 @@ enum err_code classifier_score(const struct classifier *c, struct classifier_scr
 {
     enum err_code r = preprocess_file(&c->pre, s->pre, bytes, len, limits, 0, s->input, e);
     return r ? r : plan_run(c->plan, s->plan, s->input, ret, e);
+}
+
+static bool all_finite(const float *values, size_t count)
+{
+    size_t finite = 0;
+    for (size_t i = 0; i < count; i++)
+        finite += isfinite(values[i]) != 0;
+    return finite == count;
+}
+
+/* A picture's numbers are small by construction; a tensor's may be anything. */
+enum err_code classifier_score_tensor(const struct classifier *c, struct classifier_scratch *s,
+                                      const void *tensor, float *ret, struct err *e)
+{
+    memcpy(s->input, tensor, plan_input_size(c->plan) * sizeof *s->input);
+    if (!all_finite(s->input, plan_input_size(c->plan)))
+        return err_set(e, ERR_TENSOR_DATA, "a number of the tensor is infinite or not a number");
+    enum err_code r = plan_run(c->plan, s->plan, s->input, ret, e);
+    if (!r && !all_finite(ret, (size_t)c->labels.count))
+        return err_set(e, ERR_TENSOR_DATA,
+                       "the tensor's numbers are so large that the network's "
+                       "answer is not a number");
+    return r;
 }
 
 enum err_code classifier_export(const struct backbone *b, const struct head *h,

@@ -32,6 +32,10 @@ int classifier_classes(const struct classifier *c);
 /* [classes] borrowed texts, in the order of the probabilities. */
 const char *const *classifier_labels(const struct classifier *c);
 const struct preprocess *classifier_preprocess(const struct classifier *c);
+/* The ONNX file's names of the image input [N,3,size,size] and of the probabilities [N,classes].
+ * Borrowed. */
+const char *classifier_input(const struct classifier *c);
+const char *classifier_output(const struct classifier *c);
 
 enum err_code classifier_scratch_new(const struct classifier *c, struct classifier_scratch **ret,
                                      struct err *e) MUST_USE;
@@ -41,6 +45,10 @@ void classifier_scratch_free(struct classifier_scratch *s);
 enum err_code classifier_score(const struct classifier *c, struct classifier_scratch *s,
                                const void *bytes, size_t len, const struct image_limits *limits,
                                float *ret, struct err *e) MUST_USE;
+/* The same from what preprocessing makes of a picture: [3][size][size], of any alignment.
+ * ERR_TENSOR_DATA when a number going in or coming out is not finite. */
+enum err_code classifier_score_tensor(const struct classifier *c, struct classifier_scratch *s,
+                                      const void *tensor, float *ret, struct err *e) MUST_USE;
 
 /* Appends the file. labels [head classes]. Metadata: labels, backbone, feature and preprocessing,
  * then the extra pairs (the rest of the lineage) in their order. */

@@ -35,6 +35,13 @@
     X(ROUTE_UNKNOWN, "route_unknown", 0)                                                           \
     X(METHOD_NOT_ALLOWED, "method_not_allowed", 0)                                                 \
     X(PATH_FORBIDDEN, "path_forbidden", 0)                                                         \
+    X(BODY_CODING, "body_coding", 0)                                                               \
+    X(BODY_BOMB, "body_bomb", 0)                                                                   \
+    X(JSON_VALUES, "json_values", 0)                                                               \
+    X(TENSOR_UNKNOWN, "tensor_unknown", 0)                                                         \
+    X(TENSOR_SHAPE, "tensor_shape", 0)                                                             \
+    X(TENSOR_DATA, "tensor_data", 0)                                                               \
+    X(BATCH_TOO_LARGE, "batch_too_large", 0)                                                       \
     X(BUSY, "busy", 0)                                                                             \
     X(DEADLINE, "deadline", 0)                                                                     \
     /* pictures */                                                                                 \

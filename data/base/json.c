@@ -4,10 +4,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* jansson's own limit is 2048 levels, fixed when it was built; ours is counted
- * before it allocates anything. */
-static enum err_code check_depth(const char *text, size_t len, struct err *e)
+/* jansson's own limit is 2048 levels, fixed when it was built; ours is counted before it allocates
+ * anything. So are the values: each is the first one, or comes after a bracket or a comma. */
+static enum err_code check_size(const char *text, size_t len, size_t values, struct err *e)
 {
+    size_t count = 1;
     int depth = 0;
     bool in_string = false;
     for (size_t i = 0; i < len; i++) {
@@ -23,16 +24,27 @@ static enum err_code check_depth(const char *text, size_t len, struct err *e)
             if (++depth > JSON_DEPTH_MAX)
                 return err_set(e, ERR_JSON_DEPTH, "JSON nested deeper than %d levels",
                                JSON_DEPTH_MAX);
+            count++;
+        } else if (c == ',') {
+            count++;
         } else if (c == '}' || c == ']') {
             depth--;
         }
     }
+    if (count > values)
+        return err_set(e, ERR_JSON_VALUES, "JSON of more than %zu values", values);
     return ERR_OK;
 }
 
 enum err_code json_read(const char *text, size_t len, json_t **ret, struct err *e)
 {
-    enum err_code r = check_depth(text, len, e);
+    return json_read_values(text, len, SIZE_MAX, ret, e);
+}
+
+enum err_code json_read_values(const char *text, size_t len, size_t values, json_t **ret,
+                               struct err *e)
+{
+    enum err_code r = check_size(text, len, values, e);
     if (r)
         return r;
     json_error_t error;

@@ -19,6 +19,11 @@ enum { JSON_DEPTH_MAX = 32 };
  * (with line and column), ERR_JSON_DEPTH. */
 enum err_code json_read(const char *text, size_t len, json_t **ret, struct err *e) MUST_USE;
 
+/* The same with at most `values` values in it, counted before any is made: numbers in a list take
+ * many times the memory of their text. ERR_JSON_VALUES too. */
+enum err_code json_read_values(const char *text, size_t len, size_t values, json_t **ret,
+                               struct err *e) MUST_USE;
+
 enum json_kind {
     JSON_KIND_STRING, /* into: const char *  (borrowed from the object) */
     JSON_KIND_INT,    /* into: int64_t */

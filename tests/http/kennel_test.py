@@ -115,7 +115,8 @@ class Schema:
         """A list of what is wrong with the reply."""
         operation = self.operation("GET" if method == "HEAD" else method, path)
         if operation is None:
-            problem = self.document["components"]["responses"]["Problem"]
+            form = "Error" if re.match("/v[12](/|$)", path) else "Problem"
+            problem = self.document["components"]["responses"][form]
             return self.check_content(problem, reply) if reply.status >= 400 else ["no such operation"]
         responses = operation["responses"]
         if str(reply.status) in responses:
@@ -150,12 +151,19 @@ class Reply:
         return next((v for n, v in self.headers if n.lower() == name.lower()), None)
 
     @property
+    def plain(self):
+        """The body without its content coding."""
+        coding = self.header("Content-Encoding")
+        return zlib.decompress(self.body, {None: 0, "gzip": 31, "deflate": 15}[coding]) if coding else self.body
+
+    @property
     def json(self):
-        return json.loads(self.body)
+        return json.loads(self.plain)
 
     @property
     def code(self):
-        return self.json["code"]
+        """Of a problem, or of an error in the form of another protocol."""
+        return self.header("X-Kennel-Error") or self.json["code"]
 
     def __repr__(self):
         return f"<{self.method} {self.status} {self.body[:300]!r}>"

@@ -124,6 +124,40 @@ static void test_headers(void **state)
     assert_string_equal(header("Allow"), "GET, HEAD");
 }
 
+/* The other protocols: text alone, few statuses, the code in a header. */
+static void test_error_form(void **state)
+{
+    (void)state;
+    assert_int_equal(problem_form("/v2/models/x"), PROBLEM_ERROR);
+    assert_int_equal(problem_form("/v2"), PROBLEM_ERROR);
+    assert_int_equal(problem_form("/v1/models/x:predict"), PROBLEM_ERROR);
+    assert_int_equal(problem_form("/v20"), PROBLEM_DETAILS);
+    assert_int_equal(problem_form("/api/v1/models"), PROBLEM_DETAILS);
+    assert_int_equal(problem_form(""), PROBLEM_DETAILS);
+    static const struct {
+        enum err_code code;
+        int status;
+    } rows[] = {
+        { ERR_PICTURE_FORMAT, 400 }, { ERR_MEDIA_TYPE, 400 },  { ERR_MODEL_AMBIGUOUS, 400 },
+        { ERR_MODEL_UNKNOWN, 404 },  { ERR_BODY_BOMB, 413 },   { ERR_BUSY, 503 },
+        { ERR_PATH_FORBIDDEN, 403 }, { ERR_TENSOR_DATA, 400 }, { ERR_IO, 500 }
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct err e;
+        err_set(&e, rows[i].code, "it is \"so\"");
+        struct problem p = { .err = &e, .request_id = "x", .route = "", .form = PROBLEM_ERROR };
+        problem_reply(&p, &reply);
+        assert_int_equal(reply.status, rows[i].status);
+        assert_string_equal(reply.type, "application/json");
+        assert_string_equal(header("X-Kennel-Error"), err_slug(rows[i].code));
+        if (rows[i].code != ERR_IO)
+            assert_string_equal((const char *)reply.body.data,
+                                "{\"error\":\"it is \\\"so\\\"\"}\n");
+        else
+            assert_null(strstr((const char *)reply.body.data, "so"));
+    }
+}
+
 static void test_extra_member(void **state)
 {
     (void)state;
@@ -149,6 +183,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_headers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_extra_member, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_error_form, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,9 @@ static const struct route second[] = {
     { "GET", "/a/special", BODY_NONE, RUN_INLINE, NULL, nothing, "special" },
     { "GET", "/b/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "one b" },
     { "DELETE", "/a/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "remove" },
+    { "POST", "/a/{x}:do", BODY_NONE, RUN_INLINE, NULL, nothing, "do a" },
+    { "POST", "/a/{x}:undo", BODY_NONE, RUN_INLINE, NULL, nothing, "undo a" },
+    { "POST", "/a/{x}/b/{y}:do", BODY_NONE, RUN_INLINE, NULL, nothing, "do a's b" },
     { 0 },
 };
 static const struct route *const tables[] = { first, second, NULL };
@@ -65,6 +68,24 @@ static void test_parameters(void **state)
     assert_int_equal(match.count, 0);
     assert_string_equal(find("GET", "/b/fixed"), "fixed");
     assert_string_equal(find("GET", "/b/other"), "one b");
+}
+
+/* What ends with a verb is no name, so that the one cannot be taken for the other. */
+static void test_verbs(void **state)
+{
+    (void)state;
+    assert_string_equal(find("POST", "/a/left:do"), "do a");
+    assert_string_equal(match.values[0], "left");
+    assert_string_equal(find("POST", "/a/left:undo"), "undo a");
+    assert_string_equal(find("POST", "/a/left/b/right:do"), "do a's b");
+    assert_string_equal(match.values[0], "left");
+    assert_string_equal(match.values[1], "right");
+    assert_string_equal(find("GET", "/a/left:do"), "method_not_allowed");
+    assert_string_equal(match.allow, "POST");
+    static const char *const paths[] = { "/a/:do",      "/a/left:",  "/a/left:d",   "/a/left:doo",
+                                         "/a/left:do:", "/a/l:e:do", "/a/left:do/", "/:do" };
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        assert_string_equal(find("POST", paths[i]), "route_unknown");
 }
 
 static void test_unknown(void **state)
@@ -135,7 +156,7 @@ int main(void)
         cmocka_unit_test(test_literals),   cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_unknown),    cmocka_unit_test(test_method_not_allowed),
         cmocka_unit_test(test_path_limit), cmocka_unit_test(test_query),
-        cmocka_unit_test(test_own_routes),
+        cmocka_unit_test(test_own_routes), cmocka_unit_test(test_verbs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,7 +151,7 @@ static void test_workshop(void **state)
 static void test_predictions(void **state)
 {
     (void)state;
-    const struct prediction two[] = { { "a\"", 0.75f }, { "b", 1e-5f } };
+    const struct prediction two[] = { { "a\"", 0.75f, 0 }, { "b", 1e-5f, 1 } };
     struct score_result result = { .model = "m", .version = 3, .predictions = two, .count = 2 };
     struct buf b;
     buf_init(&b, 1000);

@@ -211,12 +211,35 @@ static void put_takes_and_reports(void **state)
     assert_int_equal(json_object_size(o), 1);
 }
 
+static void values_are_counted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t values;
+    } rows[] = { { "7", 1 },
+                 { "[1,2,3]", 4 },
+                 { "{\"a\":[1,2],\"b\":{}}", 6 },
+                 { "\",,[[\"", 1 },
+                 { "[\"a,b\",\"c\\\",\"]", 3 } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *value = NULL;
+        struct err e;
+        size_t len = strlen(rows[i].text);
+        assert_int_equal(json_read_values(rows[i].text, len, rows[i].values, &value, &e), ERR_OK);
+        json_decref(value);
+        assert_int_equal(json_read_values(rows[i].text, len, rows[i].values - 1, &value, &e),
+                         ERR_JSON_VALUES);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(not_json_is_refused_with_its_place),
         cmocka_unit_test(zero_bytes_are_refused),
         cmocka_unit_test(depth_is_limited),
+        cmocka_unit_test(values_are_counted),
         cmocka_unit_test(members_are_taken),
         cmocka_unit_test(a_refusal_names_the_member_and_touches_nothing),
         cmocka_unit_test(equal_values_have_equal_text),

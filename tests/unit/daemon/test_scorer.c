@@ -20,6 +20,8 @@ struct told {
         int count;
         char labels[3][32];
         float probabilities[3];
+        int indices[3];
+        float in_order[4];
         char thread[16];
     } one[TOLD_MAX];
 };
@@ -36,7 +38,10 @@ static void done(void *context, const struct score_result *result)
     for (int i = 0; i < result->count && i < 3; i++) {
         snprintf(o->labels[i], sizeof o->labels[i], "%s", result->predictions[i].label);
         o->probabilities[i] = result->predictions[i].probability;
+        o->indices[i] = result->predictions[i].index;
     }
+    for (int i = 0; i < result->classes && i < 4; i++)
+        o->in_order[i] = result->probabilities[i];
     pthread_getname_np(pthread_self(), o->thread, sizeof o->thread);
     t->total++;
     pthread_cond_broadcast(&t->changed);
@@ -137,6 +142,32 @@ static void test_most_probable_first(void **context)
     assert_string_equal(o[2].labels[2], "b");
     assert_int_equal(o[3].count, 4);
     assert_memory_equal(o[0].thread, "score-", 6);
+    scoring_stop(&s);
+}
+
+static void test_tensors(void **context)
+{
+    static const float tensor[] = { 0.125f, 0.5f, 0.0625f, 0.3125f };
+    struct scoring s;
+    struct err e;
+    scoring_start(&s, *context, 2, 8);
+    struct score_request q = { .input = SCORE_TENSOR,
+                               .bytes = tensor,
+                               .len = sizeof tensor,
+                               .top = 2,
+                               .done = done,
+                               .context = &s.told->one[0] };
+    assert_ok(serve_borrow(s.serve, NULL, 0, &q.ref, &e));
+    assert_ok(scorer_submit(s.scorer, &q, &e));
+    await(s.told, 1);
+    const struct one *o = s.told->one;
+    assert_int_equal(o->code, ERR_OK);
+    assert_int_equal(o->count, 2);
+    assert_memory_equal(o->in_order, tensor, sizeof tensor);
+    assert_string_equal(o->labels[0], "b");
+    assert_int_equal(o->indices[0], 1);
+    assert_string_equal(o->labels[1], "d");
+    assert_int_equal(o->indices[1], 3);
     scoring_stop(&s);
 }
 
@@ -328,10 +359,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_most_probable_first),         TEST(test_bad_picture),
-        TEST(test_full_queue_refuses),          TEST(test_past_deadline_is_not_computed),
-        TEST(test_stop_answers_what_is_queued), TEST(test_request_keeps_its_model),
-        TEST(test_every_request_is_told_once),  TEST(test_steady_state_makes_no_scratch),
+        TEST(test_most_probable_first),
+        TEST(test_bad_picture),
+        TEST(test_tensors),
+        TEST(test_full_queue_refuses),
+        TEST(test_past_deadline_is_not_computed),
+        TEST(test_stop_answers_what_is_queued),
+        TEST(test_request_keeps_its_model),
+        TEST(test_every_request_is_told_once),
+        TEST(test_steady_state_makes_no_scratch),
         TEST(test_options_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

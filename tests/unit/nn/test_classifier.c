@@ -126,6 +126,48 @@ static void scores_are_the_heads(void **state)
     classifier_free(c);
 }
 
+/* The picture's tensor, from the same place that makes it, gives the picture's answer. */
+static void tensors_score_as_their_pictures(void **state)
+{
+    struct fixture *f = *state;
+    struct classifier *c = NULL;
+    struct classifier_scratch *s = NULL;
+    struct preprocess_scratch *pre = NULL;
+    CLEANUP(buf_fini) struct buf png;
+    const struct image_limits limits = { IMAGE_MAX_PIXELS_DEFAULT };
+    float wanted[CLASSES], p[CLASSES];
+    struct err e = { 0 };
+    assert_int_equal(classifier_load(f->file.data, f->file.len, &c, NULL), ERR_OK);
+    assert_int_equal(classifier_scratch_new(c, &s, NULL), ERR_OK);
+    assert_int_equal(preprocess_scratch_new(&pre, NULL), ERR_OK);
+    assert_string_equal(classifier_input(c), "input");
+    assert_string_equal(classifier_output(c), "probabilities");
+    size_t size = (size_t)classifier_preprocess(c)->size, count = 3 * size * size;
+    uint8_t *odd = malloc(count * sizeof(float) + 1); /* of no alignment */
+    float *tensor = calloc(count, sizeof *tensor);
+    assert_non_null(odd);
+    assert_non_null(tensor);
+    tiny_picture(1, 3, &png);
+    assert_int_equal(
+        preprocess_file(classifier_preprocess(c), pre, png.data, png.len, &limits, 0, tensor, NULL),
+        ERR_OK);
+    assert_int_equal(classifier_score(c, s, png.data, png.len, &limits, wanted, NULL), ERR_OK);
+    memcpy(odd + 1, tensor, count * sizeof *tensor);
+    assert_int_equal(classifier_score_tensor(c, s, odd + 1, p, NULL), ERR_OK);
+    assert_memory_equal(p, wanted, sizeof p);
+
+    static const float bad[] = { INFINITY, -INFINITY, NAN };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        tensor[count - 1] = bad[i];
+        assert_int_equal(classifier_score_tensor(c, s, tensor, p, &e), ERR_TENSOR_DATA);
+    }
+    preprocess_scratch_free(pre);
+    classifier_scratch_free(s);
+    classifier_free(c);
+    free(tensor);
+    free(odd);
+}
+
 static void bad_picture_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -196,9 +238,12 @@ static void champion_is_taken_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(file_says_what_it_is),    cmocka_unit_test(scores_are_the_heads),
-        cmocka_unit_test(bad_picture_is_refused),  cmocka_unit_test(backbone_is_no_classifier),
+        cmocka_unit_test(file_says_what_it_is),
+        cmocka_unit_test(scores_are_the_heads),
+        cmocka_unit_test(bad_picture_is_refused),
+        cmocka_unit_test(backbone_is_no_classifier),
         cmocka_unit_test(champion_is_taken_apart),
+        cmocka_unit_test(tensors_score_as_their_pictures),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
