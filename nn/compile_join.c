@@ -133,20 +133,27 @@ static bool concat_in_place(const struct plan *p, const struct steps *s, const s
     return *ret && dnn_layout_bytes(*ret) == tensor_bytes(y);
 }
 
-/* How input k is read. Gaps are fine, which saves the copy of a Split's part, but for oneDNN 2.6 on
- * AVX2, whose reorder into blocks misses the later pictures of such a source. */
-static struct dnn_layout *concat_layout(const struct plan *p, const struct step *step, int k)
+/* How input k is read. Gaps are fine where dnn_concat_reads_gaps(), which saves the copy of a
+ * Split's part, but for oneDNN 2.6 on AVX2, whose reorder into blocks misses the later pictures of
+ * such a source. */
+static struct dnn_layout *concat_layout(const struct plan *p, const struct step *step, int k,
+                                        bool integers)
 {
     bool blocked = false;
     for (int j = 0; j < step->in_count; j++) {
         const struct dnn_layout *l = p->values[step->in[j]].layout;
         blocked = blocked || (l && dnn_layout_block(l) >= BLOCK_MIN);
     }
-    struct dnn_layout *l = compile_layout(p, step->in[k]);
-    if (!l || (!blocked && dnn_layout_is_known(l)))
-        return l;
-    dnn_layout_free(l);
-    return compile_settled(p, step->in[k]);
+    LAYOUT l = compile_layout(p, step->in[k]);
+    bool as_it_is = integers || (!blocked && l && dnn_layout_is_known(l));
+    if (l && !(as_it_is && dnn_concat_reads_gaps())) {
+        struct dnn_layout *settled = dnn_layout_settled(l);
+        dnn_layout_free(l);
+        l = settled;
+    }
+    if (!l || !integers)
+        return STEAL(l);
+    return dnn_layout_as(l, dnn_layout_type(p->values[step->in[k]].layout));
 }
 
 enum err_code compile_concat(struct plan *p, const struct steps *s, const struct step *step,
@@ -173,8 +180,7 @@ enum err_code compile_concat(struct plan *p, const struct steps *s, const struct
     enum err_code r = ERR_OK;
     bool integers = compile_stays_integer(p, s, step);
     for (size_t k = 0; k < count && !r; k++) {
-        layouts[k] = integers ? dnn_layout_copy(p->values[step->in[k]].layout)
-                              : concat_layout(p, step, (int)k);
+        layouts[k] = concat_layout(p, step, (int)k, integers);
         r = layouts[k] ? plan_fetch(p, step->in[k], layouts[k], false, &ins[k], e)
                        : compile_no_memory(e);
     }

@@ -386,6 +386,11 @@ enum err_code dnn_concat_new(struct dnn_engine *d, const struct dnn_layout *cons
     return finish(s, desc, "concat", ret, e);
 }
 
+bool dnn_concat_reads_gaps(void)
+{
+    return !DNN_3;
+}
+
 enum err_code dnn_reorder_new(struct dnn_engine *d, const struct dnn_layout *src,
                               const struct dnn_layout *dst, const float *scales,
                               int64_t scale_count, struct dnn_primitive **ret, struct err *e)

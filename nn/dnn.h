@@ -198,6 +198,9 @@ enum err_code dnn_lrn_new(struct dnn_engine *d, const struct dnn_layout *data, i
 enum err_code dnn_concat_new(struct dnn_engine *d, const struct dnn_layout *const *src, int count,
                              int axis, const struct dnn_layout *dst, struct dnn_primitive **ret,
                              struct err *e) MUST_USE;
+/* A source may have gaps. Not in 3.x: 3.7 copies between equal strides as if there were none, past
+ * the end of both. */
+bool dnn_concat_reads_gaps(void);
 /* Entries times scales, one for all or one for each channel (dim 1), then rounded to the nearest
  * (ties to even) and saturated when dst is of integers. scales NULL: 1. They are DNN_SRC_SCALE. */
 enum err_code dnn_reorder_new(struct dnn_engine *d, const struct dnn_layout *src,
