@@ -1,6 +1,7 @@
 #include "nn/folds.h"
 
 #include "data/base/cleanup.h"
+#include "data/random.h"
 
 #include <assert.h>
 
@@ -13,15 +14,6 @@ struct group {
 struct row {
     int group, row;
 };
-
-/* SplitMix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
 
 static int compare_rows(const void *a, const void *b)
 {
@@ -88,8 +80,9 @@ enum err_code folds_deal(const int *y, const int *group, int rows, int classes, 
     enum err_code r = count_smallest(groups, count, classes, &smallest, e);
     if (r)
         return r;
+    struct random random = { .state = seed };
     for (int i = 0; i < count; i++)
-        groups[i].key = next_random(&seed);
+        groups[i].key = random_next(&random);
     qsort(groups, (size_t)count, sizeof *groups, compare_groups);
     int folds = wanted < smallest ? wanted : smallest;
     assert(folds >= 2); /* count_smallest() refuses less */
