@@ -100,18 +100,13 @@ static enum err_code reserve_rows(struct preprocess_scratch *s, size_t need, str
     return ERR_OK;
 }
 
-enum err_code preprocess_run(const struct preprocess *p, struct preprocess_scratch *s,
-                             const struct image *img, int view, float *ret, struct err *e)
+static enum err_code resample(const struct preprocess *p, struct preprocess_scratch *s,
+                              const struct image *img, const struct resample_span *across,
+                              const struct resample_span *down, float *ret, struct err *e)
 {
-    int full_width = img->full_width > img->width ? img->full_width : img->width;
-    int full_height = img->full_height > img->height ? img->full_height : img->height;
-    struct resample_span across = span_of(p, img->width, full_width, full_height);
-    struct resample_span down = span_of(p, img->height, full_height, full_width);
-    across.mirrored = view == 1;
-
-    enum err_code code = resample_axis_set(&s->x, &across, e);
+    enum err_code code = resample_axis_set(&s->x, across, e);
     if (code == ERR_OK)
-        code = resample_axis_set(&s->y, &down, e);
+        code = resample_axis_set(&s->y, down, e);
     if (code != ERR_OK)
         return code;
 
@@ -133,11 +128,51 @@ enum err_code preprocess_run(const struct preprocess *p, struct preprocess_scrat
     return ERR_OK;
 }
 
+enum err_code preprocess_run(const struct preprocess *p, struct preprocess_scratch *s,
+                             const struct image *img, int view, float *ret, struct err *e)
+{
+    int full_width = img->full_width > img->width ? img->full_width : img->width;
+    int full_height = img->full_height > img->height ? img->full_height : img->height;
+    struct resample_span across = span_of(p, img->width, full_width, full_height);
+    struct resample_span down = span_of(p, img->height, full_height, full_width);
+    across.mirrored = view == 1;
+    return resample(p, s, img, &across, &down, ret, e);
+}
+
+enum err_code preprocess_part(const struct preprocess *p, struct preprocess_scratch *s,
+                              const struct image *img, const struct preprocess_box *box,
+                              bool mirrored, float *ret, struct err *e)
+{
+    struct resample_span across = { .origin = box->left,
+                                    .in = box->width,
+                                    .extent = box->width,
+                                    .out = p->size,
+                                    .count = p->size,
+                                    .mirrored = mirrored };
+    struct resample_span down = { .origin = box->top,
+                                  .in = box->height,
+                                  .extent = box->height,
+                                  .out = p->size,
+                                  .count = p->size };
+    return resample(p, s, img, &across, &down, ret, e);
+}
+
+int preprocess_shorter_side(const struct preprocess *p)
+{
+    return KEEP * p->resize;
+}
+
+size_t preprocess_scratch_bytes(const struct preprocess_scratch *s)
+{
+    size_t weights = s->x.start_cap + s->x.weight_cap + s->y.start_cap + s->y.weight_cap;
+    return sizeof *s + s->img.cap + weights * sizeof(int32_t) + s->cap;
+}
+
 enum err_code preprocess_file(const struct preprocess *p, struct preprocess_scratch *s,
                               const void *bytes, size_t len, const struct image_limits *limits,
                               int view, float *ret, struct err *e)
 {
-    enum err_code code = image_decode(bytes, len, limits, KEEP * p->resize, &s->img, e);
+    enum err_code code = image_decode(bytes, len, limits, preprocess_shorter_side(p), &s->img, e);
     if (code != ERR_OK)
         return code;
     return preprocess_run(p, s, &s->img, view, ret, e);

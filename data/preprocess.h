@@ -31,6 +31,21 @@ enum err_code preprocess_check(const struct preprocess *p, struct err *e) MUST_U
 enum err_code preprocess_run(const struct preprocess *p, struct preprocess_scratch *s,
                              const struct image *img, int view, float *ret, struct err *e) MUST_USE;
 
+/* A part of a picture, in its pixels. */
+struct preprocess_box {
+    int left, top, width, height;
+};
+
+/* The part alone, which lies within img, to size x size by the same filter: torchvision's
+ * resized_crop(). Pixels around it have no weight. */
+enum err_code preprocess_part(const struct preprocess *p, struct preprocess_scratch *s,
+                              const struct image *img, const struct preprocess_box *box,
+                              bool mirrored, float *ret, struct err *e) MUST_USE;
+
+/* The shorter_side for image_decode(): a picture may be scaled down to that while decoding. */
+int preprocess_shorter_side(const struct preprocess *p);
+size_t preprocess_scratch_bytes(const struct preprocess_scratch *s); /* all memory it holds */
+
 /* image_decode() (DCT-scaled where the result stays within a mean absolute error of 1 of
  * 255) and preprocess_run() in one. No allocation once the scratch has seen a picture of
  * that size, but for the decoding library's own small pools. */

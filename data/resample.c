@@ -14,8 +14,8 @@ static double triangle(double x)
 
 static bool span_equal(const struct resample_span *a, const struct resample_span *b)
 {
-    return a->in == b->in && a->extent == b->extent && a->out == b->out && a->first == b->first &&
-           a->count == b->count && a->mirrored == b->mirrored;
+    return a->origin == b->origin && a->in == b->in && a->extent == b->extent && a->out == b->out &&
+           a->first == b->first && a->count == b->count && a->mirrored == b->mirrored;
 }
 
 static enum err_code reserve(int32_t **table, size_t *cap, size_t need, struct err *e)
@@ -100,14 +100,14 @@ enum err_code resample_axis_set(struct resample_axis *a, const struct resample_s
             low = start;
         if (start + taps > high)
             high = start + taps;
-        a->start[at] = (int32_t)start;
+        a->start[at] = (int32_t)(span->origin + start);
         weigh(&w, filterscale, a->weight + at * (size_t)taps + (w.begin - start));
     }
     a->span = *span;
     a->padded = (int)padded;
     a->taps = (int)taps;
-    a->low = (int)low;
-    a->high = (int)high;
+    a->low = span->origin + (int)low;
+    a->high = span->origin + (int)high;
     return ERR_OK;
 }
 

@@ -19,7 +19,8 @@ enum {
 
 /* What is asked of one axis. */
 struct resample_span {
-    int in;        /* source pixels */
+    int origin;    /* the first source pixel; those before and behind are not looked at */
+    int in;        /* source pixels from there on */
     double extent; /* of the source that the output covers, <= in: less when the last pixel is
                     * a part of one only */
     int64_t out;   /* pixels of the whole output, */

@@ -178,7 +178,9 @@ static void test_both_kernels_agree(void **state)
         skip();
     enum { IN = 97, COUNT = 45, ROWS = 5 };
     struct resample_axis x = { 0 };
-    const struct resample_span span = { IN, IN, 61, 7, COUNT, true };
+    const struct resample_span span = {
+        .in = IN, .extent = IN, .out = 61, .first = 7, .count = COUNT, .mirrored = true
+    };
     assert_int_equal(resample_axis_set(&x, &span, NULL), ERR_OK);
     struct image img = noise(IN, ROWS + 1); /* one row more: the byte behind the last pixel */
     size_t out = (size_t)x.padded * 3;
