@@ -85,6 +85,7 @@ int problem_status(enum err_code code)
         return 422;
     case ERR_BUSY:
     case ERR_NOT_PROMOTED:
+    case ERR_MODEL_UNLOADED:
     case ERR_CANCELLED:
         return 503;
     case ERR_DEADLINE:

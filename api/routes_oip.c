@@ -59,7 +59,7 @@ static enum err_code model_ready(struct request *r, struct err *e)
 {
     CLEANUP(serve_release_p) struct serve_ref *ref = NULL;
     enum err_code code = inference_borrow(r, &ref, e);
-    if (code && code != ERR_NOT_PROMOTED)
+    if (code && code != ERR_NOT_PROMOTED && code != ERR_MODEL_UNLOADED)
         return code;
     reply_health(r, !code);
     return ERR_OK;
@@ -211,6 +211,67 @@ static enum err_code repository_index(struct request *r, struct err *e)
     return code ? code : reply_json(&r->reply, 200, list, e);
 }
 
+/* Models are as they were trained: what would change one is refused. */
+static enum err_code check_parameters(struct request *r, const char *allowed, struct err *e)
+{
+    CLEANUP(json_decref_p) json_t *body = NULL;
+    json_t *parameters = NULL;
+    const struct json_field fields[] = {
+        { .name = "parameters", .kind = JSON_KIND_OBJECT, .into = &parameters },
+    };
+    enum err_code code = request_json(r, &body, e);
+    if (!code)
+        code = json_take(body, "the request", fields, 1, e);
+    const char *name;
+    json_t *value;
+    json_object_foreach (parameters, name, value) {
+        if (!code && (!allowed || strcmp(name, allowed) != 0))
+            code = err_set(e, ERR_FIELD_UNKNOWN, "the parameter \"%.80s\" is not supported", name);
+    }
+    return code;
+}
+
+static enum err_code load_production(struct request *r, struct err *e)
+{
+    struct serve *serve = r->server->parts.serve;
+    const char *model = request_param(r, "m");
+    struct serve_ref *next = NULL;
+    int64_t version = 0;
+    enum err_code code = models_alias(r->server->parts.state, model, "production", &version, e);
+    if (code == ERR_VERSION_UNKNOWN)
+        return err_set(e, ERR_NOT_PROMOTED, "model \"%s\" has no version in production", model);
+    if (!code)
+        code = serve_load(serve, model, version, &next, e);
+    if (!code)
+        serve_swap(serve, next);
+    return code;
+}
+
+static enum err_code repository_load(struct request *r, struct err *e)
+{
+    struct serve *serve = r->server->parts.serve;
+    enum err_code code = check_parameters(r, NULL, e);
+    if (code)
+        return code;
+    serve_moves_lock(serve);
+    code = load_production(r, e);
+    serve_moves_unlock(serve);
+    if (!code)
+        reply_fixed(&r->reply, 200, NULL, "", 0);
+    return code;
+}
+
+/* There are no dependents. */
+static enum err_code repository_unload(struct request *r, struct err *e)
+{
+    enum err_code code = check_parameters(r, "unload_dependents", e);
+    if (!code)
+        code = serve_unload(r->server->parts.serve, request_param(r, "m"), e);
+    if (!code)
+        reply_fixed(&r->reply, 200, NULL, "", 0);
+    return code;
+}
+
 const struct route routes_oip[] = {
     { "GET", "/v2", BODY_NONE, RUN_INLINE, NULL, server_metadata, "The server's metadata" },
     { "GET", "/v2/health/live", BODY_NONE, RUN_INLINE, NULL, live, "Is the process alive" },
@@ -233,5 +294,9 @@ const struct route routes_oip[] = {
       "Classify pictures or prepared tensors with one version" },
     { "POST", "/v2/repository/index", BODY_JSON_OPTIONAL, RUN_TASK, NULL, repository_index,
       "List models and whether they can be scored" },
+    { "POST", "/v2/repository/models/{m}/load", BODY_JSON_OPTIONAL, RUN_TASK, NULL, repository_load,
+      "Load a model's production version, anew if it is loaded" },
+    { "POST", "/v2/repository/models/{m}/unload", BODY_JSON_OPTIONAL, RUN_TASK, NULL,
+      repository_unload, "Give up a model's production version until it is loaded again" },
     { 0 },
 };

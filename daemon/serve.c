@@ -73,6 +73,7 @@ void serve_swap(struct serve *v, struct serve_ref *next)
     }
     struct serve_ref *old = slot->current;
     slot->current = next;
+    slot->unloaded = false;
     pthread_mutex_unlock(&v->mu);
     serve_release(old);
 }
@@ -92,7 +93,7 @@ bool serve_ready(struct serve *v)
     bool ready = true;
     pthread_mutex_lock(&v->mu);
     for (struct serve_slot *slot = v->slots; slot; slot = slot->next)
-        ready = ready && slot->current;
+        ready = ready && (slot->current || slot->unloaded);
     pthread_mutex_unlock(&v->mu);
     return ready;
 }
@@ -211,6 +212,24 @@ void serve_forget(struct serve *v, const char *model)
     pthread_mutex_unlock(&v->mu);
     for (int i = 0; i < count; i++)
         serve_release(forgotten[i]);
+}
+
+enum err_code serve_unload(struct serve *v, const char *model, struct err *e)
+{
+    pthread_mutex_lock(&v->mu);
+    struct serve_slot *slot = find_slot(v, model);
+    struct serve_ref *old = slot ? slot->current : NULL;
+    if (slot) {
+        slot->current = NULL;
+        slot->unloaded = true;
+        err_set(&slot->failure, ERR_MODEL_UNLOADED, "model \"%s\" is unloaded", model);
+    }
+    pthread_mutex_unlock(&v->mu);
+    if (!slot)
+        return refuse_model(v, model, e);
+    serve_release(old);
+    serve_forget(v, model);
+    return ERR_OK;
 }
 
 static struct serve_ref *borrow_loaded(struct serve *v, const char *model, int64_t version)

@@ -24,7 +24,7 @@ enum err_code serve_new(struct state *s, const char *default_model, struct serve
                         struct err *e) MUST_USE;
 void serve_free(struct serve *v);
 
-/* Every production version is loaded and warm. */
+/* Every production version is loaded and warm, but for what was unloaded. */
 bool serve_ready(struct serve *v);
 
 /* Loads and warms a version without showing it to anybody; the caller owns the reference. */
@@ -45,6 +45,11 @@ enum err_code serve_borrow(struct serve *v, const char *model, int64_t version,
 /* One more borrow of the same snapshot. */
 void serve_share(struct serve_ref *r);
 void serve_release(struct serve_ref *r);
+
+/* The model's production version is given up and not scored with (ERR_MODEL_UNLOADED) until the
+ * next serve_swap(); it dies with its last borrow. Not remembered beyond the process.
+ * ERR_MODEL_UNKNOWN, ERR_NOT_PROMOTED. */
+enum err_code serve_unload(struct serve *v, const char *model, struct err *e) MUST_USE;
 
 /* What is kept on demand for the model is loaded anew when it is next asked for: its labels are
  * made when it is loaded, and the model's setting for them has changed. */

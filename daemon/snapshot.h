@@ -16,6 +16,7 @@ struct serve_slot {
     char *name;                /* owned */
     struct serve_ref *current; /* NULL: could not be loaded; guarded by the owner's mu */
     struct err failure;        /* then the reason; guarded by the owner's mu */
+    bool unloaded;             /* on somebody's word: not a failure; guarded by the owner's mu */
     struct serve_slot *next;   /* guarded by the owner's mu */
 };
 

@@ -89,6 +89,7 @@
     X(GATE_REFUSED, "gate_refused", 0)                                                             \
     X(ROLLBACK_EMPTY, "rollback_empty", 0)                                                         \
     X(NOT_PROMOTED, "not_promoted", 0)                                                             \
+    X(MODEL_UNLOADED, "model_unloaded", 0)                                                         \
     X(MODEL_AMBIGUOUS, "model_ambiguous", 0)                                                       \
     X(LABELS_TOO_MANY, "labels_too_many", 0)                                                       \
     X(CANCELLED, "cancelled", 0)                                                                   \

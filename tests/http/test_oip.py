@@ -393,10 +393,36 @@ class Models(Case):
         self.assertEqual(config["max_batch_size"], 64)
         self.assertEqual([i["name"] for i in config["input"]], ["image_bytes", "input"])
         self.assertEqual(self.daemon.get("/v2/models/colors/versions/1/config"), config)
+        self.load_and_unload()
         job = self.daemon.post(f"{V1}/models/colors/retrain", {"seed": 2}, 202).json["id"]
         self.daemon.wait_job(job)
         self.assertEqual(self.daemon.get("/v2/models/colors")["versions"], ["1", "2"])
         self.assertEqual(self.daemon.get("/v2/models/colors/versions/2")["versions"], ["2"])
+
+    def load_and_unload(self):
+        """The bodies are tritonclient's."""
+        one = {"inputs": [{"name": "image_bytes", "shape": [1], "datatype": "BYTES",
+                           "data": [base64.b64encode(PICTURES[0]).decode()]}]}
+        before = self.daemon.post(INFER, one, 200).json
+        for _ in range(2):
+            reply = self.daemon.post("/v2/repository/models/colors/unload", {"parameters": {"unload_dependents": False}}, 200)
+            self.assertEqual(reply.body, b"")
+        self.assertEqual(self.daemon.post(INFER, one, 503).code, "model_unloaded")
+        self.daemon.request("GET", "/v2/models/colors/ready", expect=400)
+        self.daemon.request("GET", "/v2/health/ready", expect=200)
+        row, = self.daemon.post("/v2/repository/index", "", 200).json
+        self.assertEqual((row["state"], row["reason"]), ("UNAVAILABLE", 'model "colors" is unloaded'))
+        self.assertEqual(self.daemon.post("/v2/models/colors/versions/1/infer", one, 200).json, before)
+        for body in ("{}", "", "{}"):
+            self.daemon.post("/v2/repository/models/colors/load", body, 200)
+            self.assertEqual(self.daemon.post(INFER, one, 200).json, before)
+        for verb, name in (("load", "config"), ("load", "file:1/model.onnx"), ("unload", "config")):
+            reply = self.daemon.post(f"/v2/repository/models/colors/{verb}", {"parameters": {name: "x"}}, 400)
+            self.assertEqual(reply.code, "field_unknown")
+        make_model(self.daemon, "bare", train=False)
+        for verb in ("load", "unload"):
+            self.assertEqual(self.daemon.post(f"/v2/repository/models/nope/{verb}", "", 404).code, "model_unknown")
+            self.assertEqual(self.daemon.post(f"/v2/repository/models/bare/{verb}", "", 503).code, "not_promoted")
 
 
 if __name__ == "__main__":
