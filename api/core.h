@@ -12,6 +12,7 @@
 #include "api/router.h"
 #include "api/server.h"
 #include "api/tasks.h"
+#include "api/tls.h"
 #include "daemon/state.h"
 
 #include <pthread.h>
@@ -36,6 +37,7 @@ struct server {
     struct limits limits;
     struct tasks *tasks;
     struct park *park;
+    struct tls *tls; /* NULL: plain HTTP */
     struct MHD_Daemon *daemon;
     const struct route *const *routes;
     char *import_root; /* owned, resolved; NULL: imports by path are refused */

@@ -1,5 +1,6 @@
 #include "api/dispatch.h"
 
+#include "api/authorise.h"
 #include "api/event_stream.h"
 #include "api/media.h"
 #include "api/request.h"
@@ -76,6 +77,12 @@ static enum MHD_Result answer(struct request *r)
     MHD_add_response_header(response, "X-Request-Id", r->id);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     MHD_add_response_header(response, "Cache-Control", "no-store");
+    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+    if (!reply_has_header(reply, "Content-Security-Policy"))
+        MHD_add_response_header(response, "Content-Security-Policy",
+                                "default-src 'none'; frame-ancestors 'none'");
+    if (r->server->tls)
+        MHD_add_response_header(response, "Strict-Transport-Security", "max-age=31536000");
     for (int i = 0; i < reply->header_count; i++)
         MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value);
     if (core_stopping(r->server))
@@ -284,7 +291,9 @@ static enum err_code check_headers(struct request *r, const char *method, const 
         return r->refusal.code;
     }
     const struct route *route = r->match.route;
-    code = check_query(r, e);
+    code = authorise(r, e);
+    if (!code)
+        code = check_query(r, e);
     if (!code && r->has_body)
         code = media_check(route->body, r->content_type, e);
     if (code)

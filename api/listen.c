@@ -97,7 +97,9 @@ enum err_code listen_open(const char *address, bool allow_remote, int *ret_fd, u
         return err_set(
             e, ERR_PATH_FORBIDDEN,
             "refusing to listen on %s: anybody who reaches it could do anything, because "
-            "there are no keys; listen on 127.0.0.1, or allow it with --allow-remote",
+            "there are no keys; make an admin's key first (kennel key create), listen on "
+            "127.0.0.1, or "
+            "allow it with --allow-remote",
             address);
 
     int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -26,7 +26,11 @@ int problem_status(enum err_code code)
     case ERR_TENSOR_SHAPE:
     case ERR_TENSOR_DATA:
         return 400;
+    case ERR_KEY_MISSING:
+    case ERR_KEY_INVALID:
+        return 401;
     case ERR_PATH_FORBIDDEN:
+    case ERR_ROLE:
         return 403;
     case ERR_ROUTE_UNKNOWN:
     case ERR_PICTURE_UNKNOWN:
@@ -35,6 +39,7 @@ int problem_status(enum err_code code)
     case ERR_MODEL_UNKNOWN:
     case ERR_VERSION_UNKNOWN:
     case ERR_JOB_UNKNOWN:
+    case ERR_KEY_UNKNOWN:
         return 404;
     case ERR_METHOD_NOT_ALLOWED:
         return 405;
@@ -44,6 +49,8 @@ int problem_status(enum err_code code)
     case ERR_GATE_REFUSED:
     case ERR_ROLLBACK_EMPTY:
     case ERR_MODEL_AMBIGUOUS:
+    case ERR_KEY_LIMIT:
+    case ERR_KEY_ADMIN:
         return 409;
     case ERR_BODY_TOO_LARGE:
     case ERR_PICTURE_BYTES:
@@ -83,6 +90,8 @@ int problem_status(enum err_code code)
     case ERR_IDEMPOTENCY_REUSED:
     case ERR_LABELS_TOO_MANY:
         return 422;
+    case ERR_RATE:
+        return 429;
     case ERR_BUSY:
     case ERR_NOT_PROMOTED:
     case ERR_MODEL_UNLOADED:
@@ -112,6 +121,8 @@ static const char *title(int status)
     switch (status) {
     case 400:
         return "Bad Request";
+    case 401:
+        return "Unauthorized";
     case 403:
         return "Forbidden";
     case 404:
@@ -126,6 +137,8 @@ static const char *title(int status)
         return "Unsupported Media Type";
     case 422:
         return "Unprocessable Content";
+    case 429:
+        return "Too Many Requests";
     case 503:
         return "Service Unavailable";
     case 504:
@@ -223,6 +236,10 @@ void problem_reply(const struct problem *p, struct reply *ret)
         reply_header(ret, "Allow", "%s", p->allow);
     if (code == ERR_BUSY || code == ERR_CANCELLED)
         reply_header(ret, "Retry-After", "1");
+    if (code == ERR_RATE)
+        reply_header(ret, "Retry-After", "%d", p->retry_after);
+    if (code == ERR_KEY_MISSING || code == ERR_KEY_INVALID)
+        reply_header(ret, "WWW-Authenticate", "Bearer");
     if (code == ERR_NOT_PROMOTED)
         reply_header(ret, "Retry-After", "10");
 }

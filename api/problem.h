@@ -20,6 +20,7 @@ struct problem {
     const char *route; /* "POST /score"; for the log */
     enum problem_form form;
     const char *allow;      /* the Allow header's value, or NULL */
+    int retry_after;        /* seconds; of ERR_RATE */
     const char *extra_name; /* an extra member, or NULL */
     json_t *extra;          /* borrowed */
 };

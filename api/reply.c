@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { REPLY_MAX = 1 << 30 };
@@ -29,6 +30,14 @@ void reply_reset(struct reply *r)
 {
     reply_fini(r);
     reply_init(r);
+}
+
+bool reply_has_header(const struct reply *r, const char *name)
+{
+    for (int i = 0; i < r->header_count; i++)
+        if (strcmp(r->headers[i].name, name) == 0)
+            return true;
+    return false;
 }
 
 void reply_header(struct reply *r, const char *name, const char *format, ...)

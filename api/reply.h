@@ -37,6 +37,7 @@ void reply_reset(struct reply *r);
 /* A header past REPLY_HEADERS is a bug. A value that is too long is cut. */
 void reply_header(struct reply *r, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+bool reply_has_header(const struct reply *r, const char *name);
 
 /* value: borrowed; members in the order in which they were put, a newline behind. */
 enum err_code reply_json(struct reply *r, int status, const json_t *value, struct err *e) MUST_USE;

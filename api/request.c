@@ -230,6 +230,7 @@ void request_fail(struct request *r, const struct err *err)
                          .route = route,
                          .form = problem_form(r->match.path),
                          .allow = err->code == ERR_METHOD_NOT_ALLOWED ? r->match.allow : NULL,
+                         .retry_after = r->retry_after,
                          .extra_name = r->problem_extra ? r->problem_name : NULL,
                          .extra = r->problem_extra };
     problem_reply(&p, &r->reply);

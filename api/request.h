@@ -15,6 +15,7 @@
 #include "api/ident.h"
 #include "api/reply.h"
 #include "api/router.h"
+#include "daemon/role.h"
 
 struct MHD_Connection;
 
@@ -32,6 +33,7 @@ struct request {
     struct route_match match;
     char id[IDENT_MAX + 1];
     char who[IDENT_MAX + 1];
+    enum role role;                  /* of who; on a public route the least */
     char content_type[REQUEST_TEXT]; /* lower case, without parameters; "" when none */
     char if_none_match[REQUEST_TEXT];
     char idempotency_key[REQUEST_TEXT]; /* "" when none */
@@ -52,6 +54,7 @@ struct request {
     /* the dispatcher's */
     char method[16];
     enum request_stage stage;
+    int retry_after; /* seconds; of ERR_RATE */
     bool has_body, expects_continue, endless, streams, refused, counted_answer;
     struct err refusal;
     uint64_t declared; /* Content-Length; UINT64_MAX when chunked */

@@ -30,6 +30,15 @@ enum route_run {
     RUN_SCORE,  /* on the HTTP thread while the body is small, else on a task thread */
 };
 
+/* Who may call a route once there are keys. A row that does not say is an admin's. */
+enum route_access {
+    ACCESS_ADMIN,
+    ACCESS_PROMOTE,
+    ACCESS_TRAIN,
+    ACCESS_SCORE,
+    ACCESS_PUBLIC, /* no key needed: tells nothing but that there is a server */
+};
+
 struct route {
     const char *method, *pattern;
     enum route_body body;
@@ -37,6 +46,7 @@ struct route {
     const char *query; /* allowed names with spaces between; NULL: any */
     enum err_code (*handler)(struct request *r, struct err *e);
     const char *summary;
+    enum route_access access;
 };
 
 enum { ROUTE_PARAMS = 4, ROUTE_PATH = 1024 };

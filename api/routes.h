@@ -16,5 +16,7 @@ extern const struct route routes_pipelines[];
 extern const struct route routes_promotion[];
 extern const struct route routes_oip[];
 extern const struct route routes_tfs[];
+extern const struct route routes_keys[];
+extern const struct route routes_audit[];
 
 #endif

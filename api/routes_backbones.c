@@ -44,8 +44,9 @@ static enum err_code show(struct request *r, struct err *e)
 
 const struct route routes_backbones[] = {
     { "POST", "/api/v1/backbones", BODY_BACKBONE, RUN_UPLOAD, "name feature mean std color resize",
-      add, "Add a pretrained ONNX network" },
-    { "GET", "/api/v1/backbones", BODY_NONE, RUN_TASK, "", list, "List backbones" },
-    { "GET", "/api/v1/backbones/{b}", BODY_NONE, RUN_TASK, "", show, "Show a backbone" },
+      add, "Add a pretrained ONNX network", ACCESS_TRAIN },
+    { "GET", "/api/v1/backbones", BODY_NONE, RUN_TASK, "", list, "List backbones", ACCESS_TRAIN },
+    { "GET", "/api/v1/backbones/{b}", BODY_NONE, RUN_TASK, "", show, "Show a backbone",
+      ACCESS_TRAIN },
     { 0 },
 };

@@ -160,18 +160,20 @@ static enum err_code delete_picture(struct request *r, struct err *e)
 }
 
 const struct route routes_datasets[] = {
-    { "POST", "/api/v1/datasets", BODY_JSON, RUN_TASK, "", create, "Create a dataset" },
-    { "GET", "/api/v1/datasets", BODY_NONE, RUN_TASK, "", list, "List datasets" },
-    { "GET", "/api/v1/datasets/{d}", BODY_NONE, RUN_TASK, "", show, "Show a dataset" },
+    { "POST", "/api/v1/datasets", BODY_JSON, RUN_TASK, "", create, "Create a dataset",
+      ACCESS_TRAIN },
+    { "GET", "/api/v1/datasets", BODY_NONE, RUN_TASK, "", list, "List datasets", ACCESS_TRAIN },
+    { "GET", "/api/v1/datasets/{d}", BODY_NONE, RUN_TASK, "", show, "Show a dataset",
+      ACCESS_TRAIN },
     { "POST", "/api/v1/datasets/{d}/import", BODY_IMPORT, RUN_UPLOAD, "", import,
-      "Import an archive or a folder of labelled pictures" },
+      "Import an archive or a folder of labelled pictures", ACCESS_TRAIN },
     { "PUT", "/api/v1/datasets/{d}/images", BODY_PICTURE, RUN_TASK, "label split", put_picture,
-      "Add one picture" },
+      "Add one picture", ACCESS_TRAIN },
     { "DELETE", "/api/v1/datasets/{d}/images/{digest}", BODY_NONE, RUN_TASK, "", delete_picture,
-      "Remove one picture" },
+      "Remove one picture", ACCESS_TRAIN },
     { "GET", "/api/v1/datasets/{d}/versions", BODY_NONE, RUN_TASK, "", versions,
-      "List a dataset's versions" },
+      "List a dataset's versions", ACCESS_TRAIN },
     { "GET", "/api/v1/datasets/{d}/versions/{v}", BODY_NONE, RUN_TASK, "", version,
-      "Show a dataset's version" },
+      "Show a dataset's version", ACCESS_TRAIN },
     { 0 },
 };

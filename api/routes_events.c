@@ -81,8 +81,8 @@ static enum err_code of_job(struct request *r, struct err *e)
 
 const struct route routes_events[] = {
     { "GET", "/api/v1/events", BODY_NONE, RUN_TASK, "model type last_event_id follow", all,
-      "Follow what happens" },
+      "Follow what happens", ACCESS_TRAIN },
     { "GET", "/api/v1/jobs/{id}/events", BODY_NONE, RUN_TASK, "last_event_id follow", of_job,
-      "Follow one job to its end" },
+      "Follow one job to its end", ACCESS_TRAIN },
     { 0 },
 };

@@ -96,6 +96,6 @@ static enum err_code explain(struct request *r, struct err *e)
 
 const struct route routes_explain[] = {
     { "POST", "/api/v1/explain", BODY_BACKBONE, RUN_UPLOAD, "batch threads output", explain,
-      "Show what an ONNX network is compiled to, with the time of each step" },
+      "Show what an ONNX network is compiled to, with the time of each step", ACCESS_TRAIN },
     { 0 },
 };

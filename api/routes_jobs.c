@@ -107,11 +107,12 @@ static enum err_code cancel(struct request *r, struct err *e)
 
 const struct route routes_jobs[] = {
     { "POST", "/api/v1/models/{m}/retrain", BODY_JSON_OPTIONAL, RUN_TASK, "", retrain,
-      "Retrain a model" },
-    { "GET", "/api/v1/jobs", BODY_NONE, RUN_TASK, "state model limit", list, "List jobs" },
+      "Retrain a model", ACCESS_TRAIN },
+    { "GET", "/api/v1/jobs", BODY_NONE, RUN_TASK, "state model limit", list, "List jobs",
+      ACCESS_TRAIN },
     { "GET", "/api/v1/jobs/{id}", BODY_NONE, RUN_TASK, "wait", show,
-      "Show a job, or wait for its end" },
-    { "POST", "/api/v1/jobs/{id}/cancel", BODY_JSON_OPTIONAL, RUN_TASK, "", cancel,
-      "Cancel a job" },
+      "Show a job, or wait for its end", ACCESS_TRAIN },
+    { "POST", "/api/v1/jobs/{id}/cancel", BODY_JSON_OPTIONAL, RUN_TASK, "", cancel, "Cancel a job",
+      ACCESS_TRAIN },
     { 0 },
 };

@@ -86,6 +86,9 @@ static enum err_code patch(struct request *r, struct err *e)
         return code;
     if (!json_is_object(change))
         return err_set(e, ERR_JSON_TYPE, "the request must be a JSON object");
+    /* The gate decides what may be promoted. */
+    if (json_object_get(change, "gate") && r->role < ROLE_PROMOTE)
+        return err_set(e, ERR_ROLE, "to change a gate needs the role \"promote\"");
     bool relabel = json_object_get(change, "strip_label_prefix") != NULL;
     struct serve *serve = r->server->parts.serve;
     if (relabel)
@@ -167,15 +170,16 @@ static enum err_code artifact(struct request *r, struct err *e)
 }
 
 const struct route routes_models[] = {
-    { "POST", "/api/v1/models", BODY_JSON, RUN_TASK, "", create, "Create a model" },
-    { "GET", "/api/v1/models", BODY_NONE, RUN_TASK, "", list, "List models" },
-    { "GET", "/api/v1/models/{m}", BODY_NONE, RUN_TASK, "", show, "Show a model" },
-    { "PATCH", "/api/v1/models/{m}", BODY_JSON, RUN_TASK, "", patch, "Change a model" },
+    { "POST", "/api/v1/models", BODY_JSON, RUN_TASK, "", create, "Create a model", ACCESS_TRAIN },
+    { "GET", "/api/v1/models", BODY_NONE, RUN_TASK, "", list, "List models", ACCESS_TRAIN },
+    { "GET", "/api/v1/models/{m}", BODY_NONE, RUN_TASK, "", show, "Show a model", ACCESS_TRAIN },
+    { "PATCH", "/api/v1/models/{m}", BODY_JSON, RUN_TASK, "", patch, "Change a model",
+      ACCESS_TRAIN },
     { "GET", "/api/v1/models/{m}/versions", BODY_NONE, RUN_TASK, "", versions,
-      "List a model's versions" },
+      "List a model's versions", ACCESS_TRAIN },
     { "GET", "/api/v1/models/{m}/versions/{v}", BODY_NONE, RUN_TASK, "", version,
-      "Show a version with its report" },
+      "Show a version with its report", ACCESS_TRAIN },
     { "GET", "/api/v1/models/{m}/versions/{v}/model.onnx", BODY_NONE, RUN_TASK, "", artifact,
-      "Download a version's ONNX file" },
+      "Download a version's ONNX file", ACCESS_TRAIN },
     { 0 },
 };

@@ -92,6 +92,6 @@ static enum err_code run_pipeline(struct request *r, struct err *e)
 
 const struct route routes_pipelines[] = {
     { "POST", "/api/v1/pipelines/{m}", BODY_JSON_OPTIONAL, RUN_TASK, "", run_pipeline,
-      "Retrain a model, asked for as Azure ML's pipelines are" },
+      "Retrain a model, asked for as Azure ML's pipelines are", ACCESS_TRAIN },
     { 0 },
 };

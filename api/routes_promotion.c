@@ -76,10 +76,10 @@ static enum err_code history(struct request *r, struct err *e)
 
 const struct route routes_promotion[] = {
     { "POST", "/api/v1/models/{m}/promote", BODY_JSON, RUN_TASK, "", promote,
-      "Make a version production" },
+      "Make a version production", ACCESS_PROMOTE },
     { "POST", "/api/v1/models/{m}/rollback", BODY_JSON_OPTIONAL, RUN_TASK, "", rollback,
-      "Go back to the version before" },
+      "Go back to the version before", ACCESS_PROMOTE },
     { "GET", "/api/v1/models/{m}/promotions", BODY_NONE, RUN_TASK, "", history,
-      "List promotions, newest first" },
+      "List promotions, newest first", ACCESS_TRAIN },
     { 0 },
 };

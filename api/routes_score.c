@@ -110,12 +110,12 @@ static enum err_code score_version(struct request *r, struct err *e)
 /* A version that is not in production may have to be loaded first: on a task thread. */
 const struct route routes_score[] = {
     { "POST", "/score", BODY_SCORE_JSON, RUN_SCORE, NULL, score_default,
-      "Classify a picture with the default model" },
+      "Classify a picture with the default model", ACCESS_SCORE },
     { "POST", "/api/v1/service/{name}/score", BODY_SCORE_JSON, RUN_SCORE, NULL, score_service,
-      "Classify a picture with a named model, in the workshop's form" },
+      "Classify a picture with a named model, in the workshop's form", ACCESS_SCORE },
     { "POST", "/api/v1/models/{m}/score", BODY_SCORE, RUN_SCORE, "top", score_model,
-      "Classify a picture with the production version" },
+      "Classify a picture with the production version", ACCESS_SCORE },
     { "POST", "/api/v1/models/{m}/versions/{v}/score", BODY_SCORE, RUN_TASK, "top", score_version,
-      "Classify a picture with one version" },
+      "Classify a picture with one version", ACCESS_SCORE },
     { 0 },
 };

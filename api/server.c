@@ -8,6 +8,7 @@
 #include "daemon/bell.h"
 #include "daemon/db.h"
 #include "daemon/jobs.h"
+#include "daemon/keys.h"
 #include "data/base/log.h"
 
 #include <errno.h>
@@ -100,15 +101,57 @@ static void log_mhd(void *cls, const char *format, va_list ap)
     log_event("debug", "http", "detail", text, NULL);
 }
 
+/* Before the handshake, so that a certificate that was replaced meanwhile is used. */
+static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    (void)context;
+    struct server *s = cls;
+    if (!s->tls || code != MHD_CONNECTION_NOTIFY_STARTED)
+        return;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (info)
+        tls_apply(s->tls, info->tls_session);
+}
+
+static enum err_code start_tls(struct server *s, struct err *e)
+{
+    const struct server_options *o = &s->options;
+    if (!o->tls_cert && !o->tls_key)
+        return ERR_OK;
+    if (!o->tls_cert || !o->tls_key)
+        return err_set(e, ERR_FIELD_MISSING, "--tls-cert and --tls-key belong together");
+    if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+        return err_set(e, ERR_FIELD_RANGE, "this libmicrohttpd knows no TLS");
+    return tls_new(o->tls_cert, o->tls_key, &s->tls, e);
+}
+
+enum err_code server_reload(struct server *s, struct err *e)
+{
+    return s->tls ? tls_reload(s->tls, e) : ERR_OK;
+}
+
+/* libmicrohttpd takes text that it does not change as void *. */
+static void *text_option(const char *text)
+{
+    return (void *)(uintptr_t)text;
+}
+
 static enum err_code start_daemon(struct server *s, struct err *e)
 {
     const struct server_options *o = &s->options;
     int fd = -1;
-    enum err_code code = listen_open(o->listen, o->allow_remote, &fd, &s->port, e);
+    enum err_code code = start_tls(s, e);
+    if (!code)
+        code = listen_open(o->listen, o->allow_remote || keys_required(s->parts.keys), &fd,
+                           &s->port, e);
     if (code)
         return code;
     int threads = o->http_threads < 1 ? 1 : o->http_threads;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    if (s->tls)
+        flags |= MHD_USE_TLS;
     struct MHD_OptionItem options[] = {
         { MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_mhd, NULL },
         { MHD_OPTION_LISTEN_SOCKET, fd, NULL },
@@ -119,9 +162,24 @@ static enum err_code start_daemon(struct server *s, struct err *e)
         { MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)dispatch_uri, s },
         { MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)dispatch_completed, s },
         { MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)dispatch_unescape, s },
-        { threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads, NULL },
+        { MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, s },
+        { MHD_OPTION_END, 0, NULL },
+        { MHD_OPTION_END, 0, NULL },
+        { MHD_OPTION_END, 0, NULL },
+        { MHD_OPTION_END, 0, NULL },
         { MHD_OPTION_END, 0, NULL },
     };
+    size_t last = sizeof options / sizeof *options - 5;
+    if (threads > 1)
+        options[last++] = (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, threads, NULL };
+    if (s->tls) {
+        options[last++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0,
+                                                   text_option(tls_priorities()) };
+        options[last++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0,
+                                                   text_option(tls_cert_text(s->tls)) };
+        options[last++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0,
+                                                   text_option(tls_key_text(s->tls)) };
+    }
     s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, dispatch_request, s, MHD_OPTION_ARRAY,
                                  options, MHD_OPTION_END);
     if (s->daemon)
@@ -231,6 +289,7 @@ void server_free(struct server *s)
     bell_remove(db_bell(state_db(s->parts.state)), on_event, s);
     tasks_free(s->tasks);
     park_free(s->park);
+    tls_free(s->tls);
     free(s->import_root);
     pthread_cond_destroy(&s->idle);
     pthread_mutex_destroy(&s->mu);

@@ -17,6 +17,7 @@ struct state;
 struct jobs;
 struct serve;
 struct scorer;
+struct keys;
 
 struct server_options {
     const char *listen;      /* "127.0.0.1:5001", "[::1]:5001"; port 0: any free one */
@@ -28,7 +29,8 @@ struct server_options {
     int idle_seconds;        /* default 60 */
     int max_streams;         /* of events, open at once; default 64 */
     int import_threads;
-    bool allow_remote; /* listen beyond loopback although there are no keys */
+    bool allow_remote;              /* listen beyond loopback although there are no keys */
+    const char *tls_cert, *tls_key; /* PEM files; both or neither */
 };
 void server_options_default(struct server_options *o);
 
@@ -37,12 +39,17 @@ struct server_parts { /* borrowed; they outlive the server */
     struct jobs *jobs;
     struct serve *serve;
     struct scorer *scorer;
+    struct keys *keys;
 };
 
 enum err_code server_new(const struct server_options *o, const struct server_parts *parts,
                          struct server **ret, struct err *e) MUST_USE;
 /* Stops accepting, lets requests in flight end (parked waits are answered at once), closes. */
 void server_free(struct server *s);
+
+/* Reads the certificate again; connections that there are keep theirs. On failure the old one stays
+ * in force. */
+enum err_code server_reload(struct server *s, struct err *e) MUST_USE;
 
 /* The port that it listens on. */
 uint16_t server_port(const struct server *s);

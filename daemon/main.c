@@ -8,6 +8,7 @@
  * it names the limits of every layer. */
 #include "api/server.h"
 #include "daemon/jobs.h"
+#include "daemon/keys.h"
 #include "daemon/scorer.h"
 #include "daemon/serve.h"
 #include "daemon/worker.h"
@@ -28,6 +29,7 @@ struct options {
     const char *state; /* NULL: default_state() */
     const char *port_file;
     const char *default_model;
+    const char *keys_file;
     struct server_options server;
     struct limits limits;
     struct scorer_options scorer;
@@ -50,7 +52,7 @@ struct flag {
     const char *help;
 };
 
-enum { FLAGS_MAX = 32 };
+enum { FLAGS_MAX = 64 };
 
 static size_t list_flags(struct options *o, struct flag ret[FLAGS_MAX])
 {
@@ -62,6 +64,11 @@ static size_t list_flags(struct options *o, struct flag ret[FLAGS_MAX])
           "write the port there once it listens" },
         { "allow-remote", NULL, KIND_FLAG, &o->server.allow_remote, 0, 0,
           "listen beyond loopback although there are no keys" },
+        { "keys-file", "FILE", KIND_TEXT, &o->keys_file, 0, 0,
+          "more API keys, one NAME ROLE KEY [RATE] a line; read again on SIGHUP" },
+        { "tls-cert", "FILE", KIND_TEXT, &o->server.tls_cert, 0, 0,
+          "certificate chain in PEM: answer HTTPS; read again on SIGHUP" },
+        { "tls-key", "FILE", KIND_TEXT, &o->server.tls_key, 0, 0, "its private key in PEM" },
         { "default-model", "NAME", KIND_TEXT, &o->default_model, 0, 0,
           "answers /score; without it the only model in production" },
         { "import-root", "DIR", KIND_TEXT, &o->server.import_root, 0, 0,
@@ -281,6 +288,7 @@ struct parts {
     struct serve *serve;
     struct scorer *scorer;
     struct jobs *jobs;
+    struct keys *keys;
     struct server *server;
 };
 
@@ -298,10 +306,12 @@ static enum err_code start(const struct options *o, struct parts *p, struct err 
     r = scorer_new(&o->scorer, &p->scorer, e);
     if (!r)
         r = jobs_new(p->state, &o->jobs, &p->jobs, e);
+    if (!r)
+        r = keys_new(p->state, o->keys_file, &p->keys, e);
     if (r)
         return r;
     const struct server_parts parts = {
-        .state = p->state, .jobs = p->jobs, .serve = p->serve, .scorer = p->scorer
+        .state = p->state, .jobs = p->jobs, .serve = p->serve, .scorer = p->scorer, .keys = p->keys
     };
     r = server_new(&o->server, &parts, &p->server, e);
     if (!r)
@@ -314,11 +324,25 @@ static void stop(struct parts *p)
 {
     if (p->server)
         server_free(p->server);
+    keys_free(p->keys);
     scorer_free(p->scorer);
     jobs_free(p->jobs);
     serve_free(p->serve);
     if (p->state)
         state_close(p->state);
+}
+
+/* On SIGHUP. What cannot be read stays as it was. */
+static void reload(const struct parts *p)
+{
+    struct err e;
+    enum err_code r = keys_reload(p->keys, &e);
+    if (!r)
+        r = server_reload(p->server, &e);
+    if (r)
+        log_event("error", "reload", "code", err_slug(r), "message", e.message, NULL);
+    else
+        log_event("info", "reload", NULL);
 }
 
 static enum err_code announce(const struct options *o, const struct parts *p, struct err *e)
@@ -367,6 +391,7 @@ int main(int argc, char **argv)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* past `ulimit -f` a write fails like on a full disk */
@@ -377,7 +402,8 @@ int main(int argc, char **argv)
         r = announce(&o, &parts, &e);
     if (!r) {
         int got = 0;
-        sigwait(&signals, &got);
+        while (sigwait(&signals, &got) != 0 || got == SIGHUP)
+            reload(&parts);
         log_event("info", "stopping", "signal", got == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
     } else {
         log_event("error", "cannot_start", "code", err_slug(r), "message", e.message, NULL);

@@ -19,9 +19,10 @@ MIGRATION("0001") migration_0001[];
 MIGRATION("0002") migration_0002[];
 MIGRATION("0003") migration_0003[];
 MIGRATION("0004") migration_0004[];
+MIGRATION("0005") migration_0005[];
 
 static const char *const migrations[] = { migration_0001, migration_0002, migration_0003,
-                                          migration_0004 };
+                                          migration_0004, migration_0005 };
 
 int migrate_latest(void)
 {

@@ -7,7 +7,7 @@ build_packages="gcc libc6-dev cmake ninja-build pkg-config libdnnl-dev libjpeg62
 
 quickstart_packages="curl"
 
-test_packages="clang clang-format clang-tidy libcmocka-dev python3 procps
+test_packages="clang clang-format clang-tidy libcmocka-dev python3 procps openssl
   curl ca-certificates"
 
 # install_packages NAME...: installs what is missing; only root can.

@@ -42,5 +42,6 @@ extern const struct command commands_events[];
 extern const struct command commands_version[];
 extern const struct command commands_promotion[];
 extern const struct command commands_score[];
+extern const struct command commands_key[];
 
 #endif

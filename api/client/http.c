@@ -14,11 +14,11 @@ enum { SHOWN_REPLY = 1 << 20 };
 
 struct http {
     CURL *curl;
-    const char *url;
+    const char *url, *key, *ca;
     const char *header, *header_value; /* of the next call, or NULL */
 };
 
-struct http *http_new(const char *url)
+struct http *http_new(const char *url, const char *key, const char *ca)
 {
     struct http *h = calloc(1, sizeof *h);
     if (h && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
@@ -28,6 +28,8 @@ struct http *http_new(const char *url)
         return NULL;
     }
     h->url = url;
+    h->key = key;
+    h->ca = ca;
     return h;
 }
 
@@ -187,6 +189,23 @@ static enum outcome report(const struct http_reply *r)
     return strcmp(code, "gate_refused") == 0 ? REJECTED : FAILED;
 }
 
+/* Where to, whom to trust, and who we are. Nothing is redirected, so the key goes to that server
+ * alone. error: [CURL_ERROR_SIZE]. */
+static void set_target(const struct http *h, const char *url, char *error)
+{
+    curl_easy_reset(h->curl);
+    curl_easy_setopt(h->curl, CURLOPT_URL, url);
+    curl_easy_setopt(h->curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(h->curl, CURLOPT_ERRORBUFFER, error);
+    curl_easy_setopt(h->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+    if (h->ca)
+        curl_easy_setopt(h->curl, CURLOPT_CAINFO, h->ca);
+    if (!h->key)
+        return;
+    curl_easy_setopt(h->curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+    curl_easy_setopt(h->curl, CURLOPT_XOAUTH2_BEARER, h->key);
+}
+
 static enum outcome perform(struct http *h, const char *method, const char *url,
                             const struct http_body *body, struct http_reply *ret)
 {
@@ -194,11 +213,7 @@ static enum outcome perform(struct http *h, const char *method, const char *url,
         body = &nothing;
     CURL *curl = h->curl;
     char error[CURL_ERROR_SIZE] = "";
-    curl_easy_reset(curl);
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+    set_target(h, url, error);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &ret->body);
     struct curl_slist *headers = NULL;
@@ -301,11 +316,7 @@ enum outcome http_download(struct http *h, FILE *to, struct progress *progress, 
     struct sink sink = { .h = h, .to = to };
     struct http_body shown = { .progress = progress };
     buf_init(&sink.problem, REPLY_MAX);
-    curl_easy_reset(h->curl);
-    curl_easy_setopt(h->curl, CURLOPT_URL, url);
-    curl_easy_setopt(h->curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(h->curl, CURLOPT_ERRORBUFFER, error);
-    curl_easy_setopt(h->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+    set_target(h, url, error);
     curl_easy_setopt(h->curl, CURLOPT_WRITEFUNCTION, on_file);
     curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, &sink);
     set_body(h->curl, &shown);

@@ -14,8 +14,9 @@
 struct http;
 struct progress;
 
-/* url: borrowed. NULL without memory. */
-struct http *http_new(const char *url);
+/* All borrowed. key: an API key, or NULL. ca: a PEM file with the authorities to trust instead of
+ * the system's, or NULL. NULL without memory. */
+struct http *http_new(const char *url, const char *key, const char *ca);
 void http_free(struct http *h);
 
 /* What is sent. All zero: no body. */

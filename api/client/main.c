@@ -1,13 +1,18 @@
 /* kennel -- the command line of the server: finds the command, reads its options, runs it. */
 #include "api/client/command.h"
 #include "api/client/http.h"
+#include "data/base/file.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { KEY_BYTES_MAX = 4096 };
+
 static const struct flag global_flags[] = {
     { "url", "URL", "of the server; default $KENNEL_URL or http://127.0.0.1:5001" },
+    { "key-file", "FILE", "holds the API key; default $KENNEL_KEY, the key itself" },
+    { "ca", "FILE", "PEM authorities to trust instead of the system's; default $KENNEL_CA" },
     { "json", NULL, "print the server's JSON unchanged" },
     { "help", NULL, "print help for the command and exit" },
     { "version", NULL, "print the version and exit" },
@@ -15,17 +20,9 @@ static const struct flag global_flags[] = {
 };
 
 static const struct command *const tables[] = {
-    commands_status,
-    commands_dataset,
-    commands_backbone,
-    commands_model,
-    commands_explain,
-    commands_job,
-    commands_version,
-    commands_promotion,
-    commands_events,
-    commands_score,
-    NULL,
+    commands_status,  commands_dataset, commands_backbone, commands_model,
+    commands_explain, commands_job,     commands_version,  commands_promotion,
+    commands_events,  commands_score,   commands_key,      NULL,
 };
 
 static void print_flags(FILE *to, const struct flag *flags)
@@ -68,12 +65,21 @@ static void print_command_help(FILE *to, const struct command *c)
     print_flags(to, global_flags);
 }
 
+/* Options of every command may stand before it. */
+static bool takes_value(const char *word)
+{
+    for (const struct flag *f = global_flags; f->name; f++)
+        if (f->value && strncmp(word, "--", 2) == 0 && strcmp(word + 2, f->name) == 0)
+            return true;
+    return false;
+}
+
 /* Words that are neither options nor their values: at most the first two name a command. */
 static int find_words(int argc, char **argv, int at[2])
 {
     int n = 0;
     for (int i = 1; i < argc && n < 2; i++) {
-        if (strcmp(argv[i], "--url") == 0)
+        if (takes_value(argv[i]))
             i++;
         else if (strncmp(argv[i], "--", 2) != 0)
             at[n++] = i;
@@ -97,10 +103,41 @@ static const struct command *find_command(const char *noun, const char *verb, bo
     return NULL;
 }
 
+/* The flag, else what is not empty in the environment, else NULL. */
+static const char *option(const struct args *a, const char *flag, const char *variable)
+{
+    const char *value = args_flag(a, flag);
+    if (!value)
+        value = getenv(variable);
+    return value && value[0] ? value : NULL;
+}
+
+/* Leaves ret empty when there is none. A key is not taken from the command line, which others on
+ * the machine can read. */
+static bool read_key(const struct args *a, struct buf *ret)
+{
+    struct err e;
+    const char *path = args_flag(a, "key-file"), *key = getenv("KENNEL_KEY");
+    enum err_code code = ERR_OK;
+    if (path)
+        code = file_read(path, ret, &e);
+    else if (key)
+        code = buf_append(ret, key, strlen(key), &e);
+    if (code)
+        fprintf(stderr, "kennel: %s\n", e.message);
+    else if (ret->data)
+        ret->len = strcspn((char *)ret->data, " \t\r\n");
+    if (ret->data)
+        ret->data[ret->len] = 0;
+    return !code;
+}
+
 static enum outcome run(const struct command *command, int argc, char **argv)
 {
     struct args a;
+    struct buf key;
     enum outcome outcome = USAGE;
+    buf_init(&key, KEY_BYTES_MAX);
     if (!args_parse(argc, argv, global_flags, command->flags, &a)) {
         outcome = USAGE;
     } else if (args_has(&a, "help")) {
@@ -109,11 +146,11 @@ static enum outcome run(const struct command *command, int argc, char **argv)
     } else if (a.count < command->min || (command->max >= 0 && a.count > command->max)) {
         fprintf(stderr, "Usage: kennel %s%s%s %s\n", command->noun, command->verb ? " " : "",
                 command->verb ? command->verb : "", command->usage);
-    } else {
-        const char *url = args_flag(&a, "url");
-        if (!url)
-            url = getenv("KENNEL_URL");
-        struct client c = { .http = http_new(url && url[0] ? url : "http://127.0.0.1:5001"),
+    } else if (read_key(&a, &key)) {
+        const char *url = option(&a, "url", "KENNEL_URL");
+        struct client c = { .http = http_new(url ? url : "http://127.0.0.1:5001",
+                                             key.len ? (const char *)key.data : NULL,
+                                             option(&a, "ca", "KENNEL_CA")),
                             .json = args_has(&a, "json") };
         if (c.http)
             outcome = command->run(&c, &a);
@@ -121,6 +158,7 @@ static enum outcome run(const struct command *command, int argc, char **argv)
             fprintf(stderr, "kennel: out of memory\n");
         http_free(c.http);
     }
+    buf_fini(&key);
     args_fini(&a);
     return outcome;
 }

@@ -42,6 +42,13 @@
     X(TENSOR_SHAPE, "tensor_shape", 0)                                                             \
     X(TENSOR_DATA, "tensor_data", 0)                                                               \
     X(BATCH_TOO_LARGE, "batch_too_large", 0)                                                       \
+    X(KEY_MISSING, "key_missing", 0)                                                               \
+    X(KEY_INVALID, "key_invalid", 0)                                                               \
+    X(ROLE, "role", 0)                                                                             \
+    X(RATE, "rate_limited", 0)                                                                     \
+    X(KEY_UNKNOWN, "key_unknown", 0)                                                               \
+    X(KEY_LIMIT, "key_limit", 0)                                                                   \
+    X(KEY_ADMIN, "key_admin", 0)                                                                   \
     X(BUSY, "busy", 0)                                                                             \
     X(DEADLINE, "deadline", 0)                                                                     \
     /* pictures */                                                                                 \

@@ -17,21 +17,21 @@ static enum err_code nothing(struct request *r, struct err *e)
 }
 
 static const struct route first[] = {
-    { "GET", "/", BODY_NONE, RUN_INLINE, NULL, nothing, "root" },
-    { "GET", "/a", BODY_NONE, RUN_INLINE, "", nothing, "a" },
-    { "GET", "/b/fixed", BODY_NONE, RUN_INLINE, NULL, nothing, "fixed" },
-    { "POST", "/a", BODY_JSON, RUN_TASK, "one two", nothing, "make a" },
+    { "GET", "/", BODY_NONE, RUN_INLINE, NULL, nothing, "root", ACCESS_SCORE },
+    { "GET", "/a", BODY_NONE, RUN_INLINE, "", nothing, "a", ACCESS_SCORE },
+    { "GET", "/b/fixed", BODY_NONE, RUN_INLINE, NULL, nothing, "fixed", ACCESS_SCORE },
+    { "POST", "/a", BODY_JSON, RUN_TASK, "one two", nothing, "make a", ACCESS_SCORE },
     { 0 },
 };
 static const struct route second[] = {
-    { "GET", "/a/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "one a" },
-    { "GET", "/a/{x}/b/{y}", BODY_NONE, RUN_INLINE, NULL, nothing, "a's b" },
-    { "GET", "/a/special", BODY_NONE, RUN_INLINE, NULL, nothing, "special" },
-    { "GET", "/b/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "one b" },
-    { "DELETE", "/a/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "remove" },
-    { "POST", "/a/{x}:do", BODY_NONE, RUN_INLINE, NULL, nothing, "do a" },
-    { "POST", "/a/{x}:undo", BODY_NONE, RUN_INLINE, NULL, nothing, "undo a" },
-    { "POST", "/a/{x}/b/{y}:do", BODY_NONE, RUN_INLINE, NULL, nothing, "do a's b" },
+    { "GET", "/a/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "one a", ACCESS_SCORE },
+    { "GET", "/a/{x}/b/{y}", BODY_NONE, RUN_INLINE, NULL, nothing, "a's b", ACCESS_SCORE },
+    { "GET", "/a/special", BODY_NONE, RUN_INLINE, NULL, nothing, "special", ACCESS_SCORE },
+    { "GET", "/b/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "one b", ACCESS_SCORE },
+    { "DELETE", "/a/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "remove", ACCESS_SCORE },
+    { "POST", "/a/{x}:do", BODY_NONE, RUN_INLINE, NULL, nothing, "do a", ACCESS_SCORE },
+    { "POST", "/a/{x}:undo", BODY_NONE, RUN_INLINE, NULL, nothing, "undo a", ACCESS_SCORE },
+    { "POST", "/a/{x}/b/{y}:do", BODY_NONE, RUN_INLINE, NULL, nothing, "do a's b", ACCESS_SCORE },
     { 0 },
 };
 static const struct route *const tables[] = { first, second, NULL };
