@@ -35,6 +35,12 @@ struct dnn_posts compile_posts(const struct step *step, const struct dnn_layout 
 struct dnn_conv compile_conv_geometry(const struct step *step, const struct dnn_layout *sum_with);
 /* Index of the sum among the posts, or -1. */
 int compile_sum_post(const struct step *step);
+/* A convolution of one picture [1, C, H, W] that is faster by Winograd's method; out: its channels.
+ */
+bool compile_winograd_pays(const struct step *step, const int64_t *in, int64_t out);
+/* Makes the primitive; when c->winograd and oneDNN has none that pays, the direct one. */
+enum err_code compile_conv_new(struct plan *p, const struct dnn_conv *c, struct dnn_primitive **ret,
+                               struct err *e) MUST_USE;
 /* Is compile_conv_halves() the better way for this step on two lanes? */
 bool compile_conv_has_halves(const struct plan *p, const struct steps *s, const struct step *step);
 /* The value in row-major order. */

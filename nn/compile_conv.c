@@ -45,6 +45,23 @@ struct dnn_conv compile_conv_geometry(const struct step *step, const struct dnn_
     return c;
 }
 
+/* May the result be written over this value? */
+static bool is_last_use(const struct plan *p, int value)
+{
+    size_t offset;
+    const struct plan_value *root = &p->values[plan_root(p, value, &offset)];
+    return root->room == ROOM_ARENA && root->uses_left == 1;
+}
+
+/* Winograd's primitives have no other sum than one in place. */
+static bool is_winograd(const struct plan *p, const struct steps *s, const struct step *step)
+{
+    int sum = compile_sum_post(step);
+    return p->threads < 2 && (sum < 0 || is_last_use(p, step->posts[sum].value)) &&
+           compile_winograd_pays(step, s->values[step->in[0]].dims,
+                                 s->values[step->node->in[1]].dims[0]);
+}
+
 /* The primitive for given source and destination forms. sum_with: NULL when a sum is in place. */
 static enum err_code make_conv(struct plan *p, const struct steps *s, const struct step *step,
                                const struct int8_conv *q, const struct dnn_layout *dst,
@@ -71,7 +88,8 @@ static enum err_code make_conv(struct plan *p, const struct steps *s, const stru
     c.grouped = step->group > 1;
     if (q->on)
         int8_conv_posts(s, step, q, &c.posts);
-    enum err_code r = dnn_conv_new(p->engine, &c, ret, e);
+    c.winograd = !q->on && is_winograd(p, s, step);
+    enum err_code r = compile_conv_new(p, &c, ret, e);
     if (!r && q->on && strncmp(dnn_primitive_text(*ret), "ref", 3) == 0) {
         dnn_primitive_free(STEAL(*ret));
         return err_set(e, ERR_DNN, "no fast convolution of integers");
@@ -94,13 +112,11 @@ static enum err_code choose_conv(struct plan *p, const struct steps *s, const st
 
     int other = step->posts[sum].value;
     enum dnn_type type = q->dst == DNN_F32 ? DNN_F32 : s->quants[other].type;
-    size_t offset;
-    const struct plan_value *root = &p->values[plan_root(p, other, &offset)];
     LAYOUT there = p->values[other].layout ? dnn_layout_copy(p->values[other].layout)
                                            : compile_layout(p, other);
     if (!there)
         return compile_no_memory(e);
-    bool mine = root->room == ROOM_ARENA && root->uses_left == 1;
+    bool mine = is_last_use(p, other);
     if (mine && q->dst == DNN_F32 && dnn_layout_type(there) == DNN_F32 &&
         dnn_layout_block(there) >= BLOCK_MIN) {
         *ret_in_place = true;

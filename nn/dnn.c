@@ -222,13 +222,14 @@ enum err_code dnn_conv_new(struct dnn_engine *d, const struct dnn_conv *c,
     dnn_copy_dims(high, c->high, c->spatial, 0);
     const struct factors factors = { c->scales, c->grouped ? FACTORS_GROUPED : FACTORS_WEIGHTS,
                                      c->scale_count };
+    dnnl_alg_kind_t alg = c->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
     MAKE("convolution", &c->posts, &factors, dnnl_convolution_desc_t,
-         dnnl_dilated_convolution_forward_desc_init(
-             &op, dnnl_forward_inference, dnnl_convolution_direct, MD(c->src), MD(c->weight),
-             MD(c->bias), MD(c->dst), stride, gap, low, high),
-         dnnl_convolution_forward_primitive_desc_create(
-             &desc, d->engine, dnnl_forward_inference, dnnl_convolution_direct, MD(c->src),
-             MD(c->weight), MD(c->bias), MD(c->dst), stride, gap, low, high, attr));
+         dnnl_dilated_convolution_forward_desc_init(&op, dnnl_forward_inference, alg, MD(c->src),
+                                                    MD(c->weight), MD(c->bias), MD(c->dst), stride,
+                                                    gap, low, high),
+         dnnl_convolution_forward_primitive_desc_create(&desc, d->engine, dnnl_forward_inference,
+                                                        alg, MD(c->src), MD(c->weight), MD(c->bias),
+                                                        MD(c->dst), stride, gap, low, high, attr));
 }
 
 enum err_code dnn_pool_new(struct dnn_engine *d, const struct dnn_pool *p,

@@ -27,7 +27,7 @@ void dnn_thread_leave(int saved);
 
 enum err_code dnn_engine_new(struct dnn_engine **ret, struct err *e) MUST_USE;
 void dnn_engine_free(struct dnn_engine *d);
-/* "onednn-2.6.3 avx512_core_vnni"; static. */
+/* "onednn-2.6.3 avx512_core_vnni 2"; static. */
 const char *dnn_engine_text(void);
 
 /* NULL without memory. ANY leaves the choice to the primitive. */
@@ -144,7 +144,8 @@ struct dnn_conv {
      * NULL: floats. The bias is then given as dnn_conv_bias() says. */
     const float *scales;
     int64_t scale_count;
-    bool grouped; /* the weights have a dim for the group */
+    bool grouped;  /* the weights have a dim for the group */
+    bool winograd; /* by Winograd's minimal filtering, where there is an implementation */
 };
 enum dnn_pool_kind { DNN_POOL_MAX, DNN_POOL_MEAN_INSIDE, DNN_POOL_MEAN_ALL };
 struct dnn_pool {

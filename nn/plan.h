@@ -56,8 +56,8 @@ void plan_scratch_free(struct plan_scratch *s);
 enum err_code plan_run(const struct plan *p, struct plan_scratch *s, const float *input,
                        float *output, struct err *e) MUST_USE;
 
-/* What decides the bits of a result beside the network: instruction set and oneDNN
- * version, e.g. "onednn-2.6.3 avx512_core_vnni". Static text. */
+/* What decides the bits of a result beside the network: instruction set, oneDNN
+ * version and a number of our own, e.g. "onednn-2.6.3 avx512_core_vnni 2". Static text. */
 const char *plan_engine_text(void);
 
 #endif
