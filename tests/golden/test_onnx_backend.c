@@ -45,7 +45,7 @@ static const char *const promised[] = {
 enum { NO_OPERATOR, OLD_SET, TRAINING, TEXT, BFLOAT16, NO_TENSOR, REASONS };
 static const char *const reason_text[REASONS] = {
     [NO_OPERATOR] = "an operator that is not promised",
-    [OLD_SET] = "an operator set before 7, or none",
+    [OLD_SET] = "an operator set before 7 or after 20, or none",
     [TRAINING] = "a form for training",
     [TEXT] = "text",
     [BFLOAT16] = "bfloat16, which onnx 1.12 stores as uint16",
@@ -63,11 +63,14 @@ static const struct {
     { "test_cast_FLOAT_to_STRING", TEXT },
     { "test_cast_STRING_to_FLOAT", TEXT },
     { "test_castlike_FLOAT_to_STRING_expanded", TEXT },
+    { "test_equal_string", TEXT },
     { "test_castlike_STRING_to_FLOAT_expanded", TEXT },
     { "test_cast_FLOAT_to_BFLOAT16", BFLOAT16 },
     { "test_castlike_FLOAT_to_BFLOAT16_expanded", BFLOAT16 },
     { "test_cast_BFLOAT16_to_FLOAT", BFLOAT16 },
     { "test_castlike_BFLOAT16_to_FLOAT_expanded", BFLOAT16 },
+    { "test_reduce_max_bool_inputs", NO_OPERATOR },
+    { "test_reduce_min_bool_inputs", NO_OPERATOR },
     { "test_identity_opt", NO_TENSOR },
     { "test_identity_sequence", NO_TENSOR },
     { "test_loop1", NO_TENSOR },
