@@ -159,9 +159,8 @@ static dnnl_status_t make_attr(const struct dnn_posts *posts, const struct facto
     return s;
 }
 
-/* Takes desc when status is a success. */
-static enum err_code finish(dnnl_status_t status, dnnl_primitive_desc_t desc, const char *what,
-                            struct dnn_primitive **ret, struct err *e)
+enum err_code dnn_finish(dnnl_status_t status, dnnl_primitive_desc_t desc, const char *what,
+                         struct dnn_primitive **ret, struct err *e)
 {
     if (status != dnnl_success)
         return failed(e, what, status);
@@ -193,7 +192,7 @@ static enum err_code finish(dnnl_status_t status, dnnl_primitive_desc_t desc, co
             return failed(e, what, s);                                                             \
         s = call;                                                                                  \
         dnnl_primitive_attr_destroy(attr);                                                         \
-        return finish(s, desc, what, ret, e);                                                      \
+        return dnn_finish(s, desc, what, ret, e);                                                  \
     } while (0)
 #else
 #define MAKE(what, posts, factors, type, init, call)                                               \
@@ -208,7 +207,7 @@ static enum err_code finish(dnnl_status_t status, dnnl_primitive_desc_t desc, co
         if (s == dnnl_success)                                                                     \
             s = dnnl_primitive_desc_create(&desc, &op, attr, d->engine, NULL);                     \
         dnnl_primitive_attr_destroy(attr);                                                         \
-        return finish(s, desc, what, ret, e);                                                      \
+        return dnn_finish(s, desc, what, ret, e);                                                  \
     } while (0)
 #endif
 
@@ -384,7 +383,7 @@ enum err_code dnn_concat_new(struct dnn_engine *d, const struct dnn_layout *cons
         dnnl_primitive_attr_destroy(attr);
     }
     free(list);
-    return finish(s, desc, "concat", ret, e);
+    return dnn_finish(s, desc, "concat", ret, e);
 }
 
 bool dnn_concat_reads_gaps(void)
@@ -405,7 +404,7 @@ enum err_code dnn_reorder_new(struct dnn_engine *d, const struct dnn_layout *src
         s = dnnl_reorder_primitive_desc_create(&desc, MD(src), d->engine, MD(dst), d->engine, attr);
         dnnl_primitive_attr_destroy(attr);
     }
-    return finish(s, desc, "reorder", ret, e);
+    return dnn_finish(s, desc, "reorder", ret, e);
 }
 
 bool dnn_scales_are_arguments(void)
@@ -453,6 +452,8 @@ struct dnn_layout *dnn_primitive_layout(const struct dnn_primitive *p, enum dnn_
         return dnn_layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 1));
     case DNN_DST:
         return dnn_layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_dst_md, 0));
+    case DNN_DIFF_WEIGHT:
+        return dnn_layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_diff_weights_md, 0));
     case DNN_SCRATCHPAD:
         return dnn_layout_of(dnnl_primitive_desc_query_md(p->desc, dnnl_query_scratchpad_md, 0));
     default:
@@ -552,6 +553,9 @@ static int arg_of(int role)
         DNNL_ARG_MEAN,
         DNNL_ARG_VARIANCE,
         DNNL_ARG_SCRATCHPAD,
+        DNNL_ARG_DIFF_SRC,
+        DNNL_ARG_DIFF_WEIGHTS,
+        DNNL_ARG_DIFF_DST,
 #if DNN_3
         DNNL_ARG_ATTR_SCALES | DNNL_ARG_SRC,
         DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS

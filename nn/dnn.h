@@ -128,6 +128,9 @@ enum dnn_role {
     DNN_MEAN,
     DNN_VARIANCE,
     DNN_SCRATCHPAD,
+    DNN_DIFF_SRC, /* gradients: dnn_backward.h */
+    DNN_DIFF_WEIGHT,
+    DNN_DIFF_DST,
     DNN_SRC_SCALE,    /* of a reorder; where dnn_scales_are_arguments() */
     DNN_WEIGHT_SCALE, /* of a convolution; likewise */
     DNN_POST_FIRST,   /* + index of the post */

@@ -50,6 +50,10 @@ typedef const dnnl_memory_desc_t *md_view;
 #endif
 
 struct dnn_layout *dnn_layout_of(md_view md);
+/* A primitive of a descriptor, which is taken when status is a success. what: for messages; static.
+ */
+enum err_code dnn_finish(dnnl_status_t status, dnnl_primitive_desc_t desc, const char *what,
+                         struct dnn_primitive **ret, struct err *e) MUST_USE;
 /* from[i] - less. oneDNN reads as many entries as its type has, whatever the rank: the rest is 0.
  */
 void dnn_copy_dims(dnnl_dims_t ret, const int64_t *from, int count, int64_t less);
