@@ -24,7 +24,7 @@ static enum err_code create(struct request *r, struct err *e)
     if (code)
         return code;
     const char *name = NULL, *dataset = NULL, *backbone = NULL;
-    json_t *recipe = NULL, *gate = NULL;
+    json_t *recipe = NULL, *gate = NULL, *limits = NULL;
     bool strip = false;
     const struct json_field fields[] = {
         { .name = "name", .kind = JSON_KIND_STRING, .required = true, .into = &name },
@@ -32,6 +32,7 @@ static enum err_code create(struct request *r, struct err *e)
         { .name = "backbone", .kind = JSON_KIND_STRING, .required = true, .into = &backbone },
         { .name = "recipe", .kind = JSON_KIND_OBJECT, .into = &recipe },
         { .name = "gate", .kind = JSON_KIND_OBJECT, .into = &gate },
+        { .name = "limits", .kind = JSON_KIND_OBJECT, .into = &limits },
         { .name = "strip_label_prefix", .kind = JSON_KIND_BOOL, .into = &strip },
     };
     code = json_take(body, "the request", fields, sizeof fields / sizeof *fields, e);
@@ -39,8 +40,8 @@ static enum err_code create(struct request *r, struct err *e)
         return code;
     bool said = json_is_boolean(json_object_get(body, "strip_label_prefix"));
     json_t *made;
-    code = models_create(state_of(r), name, dataset, backbone, recipe, gate, said ? strip : -1,
-                         r->who, &made, e);
+    code = models_create(state_of(r), name, dataset, backbone, recipe, gate, limits,
+                         said ? strip : -1, r->who, &made, e);
     if (code)
         return code;
     reply_header(&r->reply, "Location", "/api/v1/models/%s", name);

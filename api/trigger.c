@@ -30,7 +30,7 @@ static enum err_code digest_request(const char *model, const json_t *body, struc
 
 static enum err_code read_request(const json_t *body, struct retrain_request *ret, struct err *e)
 {
-    json_t *recipe = NULL, *tags = NULL;
+    json_t *recipe = NULL, *tags = NULL, *limits = NULL;
     ret->coalesce = true;
     const struct json_field fields[] = {
         { .name = "mode", .kind = JSON_KIND_STRING, .into = &ret->mode, .min = 1, .max = 64 },
@@ -42,6 +42,7 @@ static enum err_code read_request(const json_t *body, struct retrain_request *re
         { .name = "recipe", .kind = JSON_KIND_OBJECT, .into = &recipe },
         { .name = "seed", .kind = JSON_KIND_INT, .into = &ret->seed },
         { .name = "tags", .kind = JSON_KIND_OBJECT, .into = &tags },
+        { .name = "limits", .kind = JSON_KIND_OBJECT, .into = &limits },
         { .name = "priority",
           .kind = JSON_KIND_INT,
           .into = &ret->priority,
@@ -54,6 +55,7 @@ static enum err_code read_request(const json_t *body, struct retrain_request *re
         code = check_tags(tags, e);
     ret->recipe = recipe;
     ret->tags = tags;
+    ret->limits = limits;
     return code;
 }
 

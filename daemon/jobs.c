@@ -63,7 +63,8 @@ bool jobs_state_is_final(const char *state)
 #define SELECT_JOB                                                                                 \
     "SELECT j.id, m.name, j.state, j.mode, j.created_ms, j.started_ms, j.ended_ms, "               \
     "j.requested_by, j.seed, j.dataset_version, j.tags, j.attempt, j.progress, "                   \
-    "j.forward_passes, j.version, j.error_code, j.error_message, v.decision, j.priority "          \
+    "j.forward_passes, j.version, j.error_code, j.error_message, v.decision, j.priority, "         \
+    "j.limits "                                                                                    \
     "FROM job j JOIN model m ON m.id = j.model "                                                   \
     "LEFT JOIN version v ON v.model = j.model AND v.number = j.version "
 
@@ -106,6 +107,8 @@ static enum err_code row_json(struct jobs *j, struct db_rows *row, json_t **ret,
     if (!reply)
         return err_set(e, ERR_NOMEM, "no memory to show a job");
     enum err_code r = put_column(reply, "tags", row, 10, e);
+    if (!r)
+        r = put_column(reply, "limits", row, 19, e);
     if (!r)
         r = put_progress(j, reply, row, e);
     if (!r)

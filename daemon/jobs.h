@@ -50,6 +50,7 @@ struct retrain_request {
     const json_t *tags;      /* object of strings */
     int64_t seed;            /* default 0 */
     const char *mode;        /* same as recipe.mode */
+    const json_t *limits;    /* daemon/job_limits.h; members override the model's */
     int64_t priority;        /* JOBS_PRIORITY_MIN to _MAX; the highest is claimed first */
     bool coalesce;           /* an identical job that is still queued is the answer */
     const char *key;         /* Idempotency-Key, or NULL; ... */

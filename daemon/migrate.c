@@ -20,9 +20,10 @@ MIGRATION("0002") migration_0002[];
 MIGRATION("0003") migration_0003[];
 MIGRATION("0004") migration_0004[];
 MIGRATION("0005") migration_0005[];
+MIGRATION("0006") migration_0006[];
 
 static const char *const migrations[] = { migration_0001, migration_0002, migration_0003,
-                                          migration_0004, migration_0005 };
+                                          migration_0004, migration_0005, migration_0006 };
 
 int migrate_latest(void)
 {

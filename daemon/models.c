@@ -2,6 +2,7 @@
 
 #include "daemon/db.h"
 #include "daemon/gate.h"
+#include "daemon/job_limits.h"
 #include "daemon/members.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
@@ -17,7 +18,7 @@
 #define MODEL_SELECT                                                                               \
     "SELECT m.name, d.name, b.name, m.recipe, m.gate, m.strip_prefix, m.created_ms,"               \
     " (SELECT version FROM alias WHERE model = m.id AND name = 'production'),"                     \
-    " (SELECT coalesce(max(number), 0) FROM version WHERE model = m.id)"                           \
+    " (SELECT coalesce(max(number), 0) FROM version WHERE model = m.id), m.limits"                 \
     " FROM model m JOIN dataset d ON d.id = m.dataset JOIN backbone b ON b.id = m.backbone"
 
 static json_t *strip_json(struct db_rows *row, int column)
@@ -25,18 +26,29 @@ static json_t *strip_json(struct db_rows *row, int column)
     return db_is_null(row, column) ? json_null() : json_boolean(db_int(row, column));
 }
 
+/* Spelled out, also where the row is of before there were any. */
+static json_t *limits_json(struct db_rows *row, int column)
+{
+    CLEANUP(json_decref_p) json_t *stored = NULL;
+    struct job_limits limits;
+    if (db_json(row, column, &stored, NULL) || job_limits_merge(NULL, stored, &limits, NULL))
+        return NULL;
+    return job_limits_json(&limits);
+}
+
 static json_t *model_json(struct db_rows *row)
 {
-    json_t *recipe = NULL, *gate = NULL;
-    if (db_json(row, 3, &recipe, NULL) || db_json(row, 4, &gate, NULL)) {
+    json_t *recipe = NULL, *gate = NULL, *limits = limits_json(row, 9);
+    if (!limits || db_json(row, 3, &recipe, NULL) || db_json(row, 4, &gate, NULL)) {
         json_decref(recipe);
+        json_decref(limits);
         return NULL;
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", db_json_text(row, 0),
-                     "dataset", db_json_text(row, 1), "backbone", db_json_text(row, 2), "recipe",
-                     recipe, "gate", gate, "strip_label_prefix", strip_json(row, 5), "created",
-                     db_json_time(row, 6), "production", db_json_int(row, 7), "versions",
-                     db_json_int(row, 8));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "limits", limits, "name",
+                     db_json_text(row, 0), "dataset", db_json_text(row, 1), "backbone",
+                     db_json_text(row, 2), "recipe", recipe, "gate", gate, "strip_label_prefix",
+                     strip_json(row, 5), "created", db_json_time(row, 6), "production",
+                     db_json_int(row, 7), "versions", db_json_int(row, 8));
 }
 
 static enum err_code show(struct db_tx *t, const char *name, json_t **ret, struct err *e)
@@ -76,14 +88,15 @@ enum err_code models_list(struct state *s, json_t **ret, struct err *e)
 /* What a model is made of, checked and as the row holds it. */
 struct content {
     int64_t dataset, backbone;
-    char *recipe, *gate; /* owned */
-    int strip_prefix;    /* -1: null */
+    char *recipe, *gate, *limits; /* owned */
+    int strip_prefix;             /* -1: null */
 };
 
 static void content_fini(struct content *c)
 {
     free(c->recipe);
     free(c->gate);
+    free(c->limits);
 }
 
 static enum err_code find_backbone(struct db_tx *t, const char *name, int64_t *ret, struct err *e)
@@ -117,9 +130,21 @@ static enum err_code full_gate(const json_t *gate, char **ret, struct err *e)
     return r ? r : db_json_column(full, ret, e);
 }
 
+static enum err_code full_limits(const json_t *limits, char **ret, struct err *e)
+{
+    struct job_limits parsed;
+    enum err_code r = job_limits_merge(NULL, limits, &parsed, e);
+    if (r)
+        return r;
+    CLEANUP(json_decref_p) json_t *full = job_limits_json(&parsed);
+    if (!full)
+        return err_set(e, ERR_NOMEM, "no memory for a model's limits");
+    return db_json_column(full, ret, e);
+}
+
 static enum err_code content_check(struct db_tx *t, const char *dataset, const char *backbone,
-                                   const json_t *recipe, const json_t *gate, int strip_prefix,
-                                   struct content *ret, struct err *e)
+                                   const json_t *recipe, const json_t *gate, const json_t *limits,
+                                   int strip_prefix, struct content *ret, struct err *e)
 {
     CLEANUP(content_fini) struct content c = { .strip_prefix = strip_prefix };
     enum err_code r = members_dataset(t, dataset, &c.dataset, e);
@@ -129,10 +154,12 @@ static enum err_code content_check(struct db_tx *t, const char *dataset, const c
         r = full_recipe(recipe, &c.recipe, e);
     if (!r)
         r = full_gate(gate, &c.gate, e);
+    if (!r)
+        r = full_limits(limits, &c.limits, e);
     if (r)
         return r;
     *ret = c;
-    c.recipe = c.gate = NULL;
+    c.recipe = c.gate = c.limits = NULL;
     return ERR_OK;
 }
 
@@ -146,10 +173,11 @@ static enum err_code insert(struct db_tx *t, const char *name, const struct cont
 {
     enum err_code r = db_exec(t, e,
                               "INSERT OR IGNORE INTO model (name, dataset, backbone, recipe, gate,"
-                              " strip_prefix, created_ms, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                              " strip_prefix, created_ms, who, limits)"
+                              " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                               DB_TEXT(name), DB_INT(c->dataset), DB_INT(c->backbone),
                               DB_TEXT(c->recipe), DB_TEXT(c->gate), strip_value(c->strip_prefix),
-                              DB_INT(clock_utc_ms()), DB_TEXT(who));
+                              DB_INT(clock_utc_ms()), DB_TEXT(who), DB_TEXT(c->limits));
     if (!r && !db_changes(t))
         r = err_set(e, ERR_NAME_TAKEN, "there is a model \"%s\" already", name);
     return r;
@@ -165,7 +193,8 @@ static enum err_code audit(struct db_tx *t, const char *who, const char *what, c
 
 enum err_code models_create(struct state *s, const char *name, const char *dataset,
                             const char *backbone, const json_t *recipe, const json_t *gate,
-                            int strip_prefix, const char *who, json_t **ret, struct err *e)
+                            const json_t *limits, int strip_prefix, const char *who, json_t **ret,
+                            struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     CLEANUP(content_fini) struct content c = { 0 };
@@ -174,7 +203,7 @@ enum err_code models_create(struct state *s, const char *name, const char *datas
     if (!r)
         r = db_write(state_db(s), &t, e);
     if (!r)
-        r = content_check(t, dataset, backbone, recipe, gate, strip_prefix, &c, e);
+        r = content_check(t, dataset, backbone, recipe, gate, limits, strip_prefix, &c, e);
     if (!r)
         r = insert(t, name, &c, who, e);
     if (!r)
@@ -197,12 +226,14 @@ static enum err_code patch_content(struct db_tx *t, const json_t *before, const 
     const char *backbone = json_string_value(json_object_get(before, "backbone"));
     json_t *recipe = json_object_get(before, "recipe");
     json_t *gate = json_object_get(before, "gate");
+    json_t *limits = json_object_get(before, "limits");
     bool strip = false;
     const struct json_field fields[] = {
         { "dataset", JSON_KIND_STRING, false, &dataset, 0, 0 },
         { "backbone", JSON_KIND_STRING, false, &backbone, 0, 0 },
         { "recipe", JSON_KIND_OBJECT, false, &recipe, 0, 0 },
         { "gate", JSON_KIND_OBJECT, false, &gate, 0, 0 },
+        { "limits", JSON_KIND_OBJECT, false, &limits, 0, 0 },
         { "strip_label_prefix", JSON_KIND_BOOL, false, &strip, 0, 0 },
     };
     enum err_code r = json_take(change, "the change", fields, sizeof fields / sizeof *fields, e);
@@ -212,7 +243,7 @@ static enum err_code patch_content(struct db_tx *t, const json_t *before, const 
     if (!wanted)
         wanted = json_object_get(before, "strip_label_prefix");
     int strip_prefix = json_is_boolean(wanted) ? json_is_true(wanted) : -1;
-    return content_check(t, dataset, backbone, recipe, gate, strip_prefix, ret, e);
+    return content_check(t, dataset, backbone, recipe, gate, limits, strip_prefix, ret, e);
 }
 
 enum err_code models_patch(struct state *s, const char *name, const json_t *change, const char *who,
@@ -230,9 +261,9 @@ enum err_code models_patch(struct state *s, const char *name, const json_t *chan
     if (!r)
         r = db_exec(t, e,
                     "UPDATE model SET dataset = ?, backbone = ?, recipe = ?, gate = ?,"
-                    " strip_prefix = ? WHERE name = ?",
+                    " limits = ?, strip_prefix = ? WHERE name = ?",
                     DB_INT(c.dataset), DB_INT(c.backbone), DB_TEXT(c.recipe), DB_TEXT(c.gate),
-                    strip_value(c.strip_prefix), DB_TEXT(name));
+                    DB_TEXT(c.limits), strip_value(c.strip_prefix), DB_TEXT(name));
     if (!r)
         r = show(t, name, &after, e);
     if (!r)

@@ -7,18 +7,20 @@
 
 #include <jansson.h>
 
-/* recipe and gate are objects or NULL; both are checked and stored with every default spelled
- * out. strip_prefix: 1 drops a leading nNNNNNNNN- from labels in answers, 0 keeps it, -1 drops
- * it when every label has one. Reply and _show: {"name", "dataset", "backbone", "recipe", "gate",
- * "strip_label_prefix" (true, false, null), "created", "production": version or null,
- * "versions": count}. ERR_NAME_TAKEN, ERR_DATASET_UNKNOWN, ERR_BACKBONE_UNKNOWN, ERR_RECIPE... */
+/* recipe, gate and limits (daemon/job_limits.h) are objects or NULL; all are checked and stored
+ * with every default spelled out. strip_prefix: 1 drops a leading nNNNNNNNN- from labels in
+ * answers, 0 keeps it, -1 drops it when every label has one. Reply and _show: {"name", "dataset",
+ * "backbone", "recipe", "gate", "limits", "strip_label_prefix" (true, false, null), "created",
+ * "production": version or null, "versions": count}. ERR_NAME_TAKEN, ERR_DATASET_UNKNOWN,
+ * ERR_BACKBONE_UNKNOWN, ERR_RECIPE... */
 enum err_code models_create(struct state *s, const char *name, const char *dataset,
                             const char *backbone, const json_t *recipe, const json_t *gate,
-                            int strip_prefix, const char *who, json_t **ret, struct err *e)
-    MUST_USE;
+                            const json_t *limits, int strip_prefix, const char *who, json_t **ret,
+                            struct err *e) MUST_USE;
 enum err_code models_list(struct state *s, json_t **ret, struct err *e) MUST_USE;
 enum err_code models_show(struct state *s, const char *name, json_t **ret, struct err *e) MUST_USE;
-/* Members of change: dataset, backbone, recipe, gate, strip_label_prefix; absent: as it was. */
+/* Members of change: dataset, backbone, recipe, gate, limits, strip_label_prefix; absent: as it
+ * was. */
 enum err_code models_patch(struct state *s, const char *name, const json_t *change, const char *who,
                            json_t **ret, struct err *e) MUST_USE;
 

@@ -84,6 +84,14 @@ static enum err_code read_recipe(struct db_rows *row, int column, struct recipe 
     return r ? r : recipe_parse(recipe, ret, e);
 }
 
+static enum err_code read_limits(struct db_rows *row, int column, struct job_limits *ret,
+                                 struct err *e)
+{
+    CLEANUP(json_decref_p) json_t *limits = NULL;
+    enum err_code r = db_json(row, column, &limits, e);
+    return r ? r : job_limits_merge(NULL, limits, ret, e);
+}
+
 static enum err_code read_row(struct db_rows *row, struct job *ret, struct err *e)
 {
     struct retrain_spec *spec = &ret->spec;
@@ -104,7 +112,7 @@ static enum err_code read_row(struct db_rows *row, struct job *ret, struct err *
         r = read_overrides(ret->overrides, &spec->overrides, e);
     if (!r && spec->has_champion)
         r = db_digest(row, 8, &spec->champion, e);
-    return r;
+    return r ? r : read_limits(row, 9, &ret->limits, e);
 }
 
 enum err_code queue_read(struct state *s, int threads, struct job *job, struct err *e)
@@ -115,7 +123,7 @@ enum err_code queue_read(struct state *s, int threads, struct job *job, struct e
     if (!r)
         r = db_get(t, &row, e,
                    "SELECT j.model, j.champion, j.seed, j.gate, j.recipe, d.digest, b.digest, "
-                   "b.overrides, c.artifact FROM job j "
+                   "b.overrides, c.artifact, j.limits FROM job j "
                    "JOIN dataset_version d ON d.dataset = j.dataset AND "
                    "d.number = j.dataset_version JOIN backbone b ON b.id = j.backbone "
                    "LEFT JOIN version c ON c.model = j.model AND c.number = j.champion "

@@ -8,6 +8,7 @@
 #define KENNEL_QUEUE_H
 
 #include "daemon/db.h"
+#include "daemon/job_limits.h"
 #include "daemon/state.h"
 #include "nn/retrain.h"
 
@@ -35,8 +36,9 @@ struct job {
     int64_t attempt;
     int64_t deaths; /* of its workers, in earlier attempts */
     int64_t model;
-    int64_t champion;         /* version in production when it started; 0: none */
-    json_t *gate;             /* owned */
+    int64_t champion; /* version in production when it started; 0: none */
+    json_t *gate;     /* owned */
+    struct job_limits limits;
     struct retrain_spec spec; /* its texts are borrowed from overrides */
     json_t *overrides;        /* owned */
 };

@@ -251,7 +251,7 @@ static enum err_code write_spec(const struct job *j, const char *folder, struct 
     if (!r)
         r = file_path(&path, e, "%s/spec.json", folder);
     if (!r)
-        r = spec_to_json(&j->spec, &spec, e);
+        r = spec_to_json(&j->spec, &j->limits, &spec, e);
     if (!r)
         r = json_write(spec, &text, e);
     return r ? r : file_write_atomic(path, text.data, text.len, e);

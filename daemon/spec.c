@@ -43,7 +43,8 @@ static enum err_code overrides_json(const struct backbone_overrides *o, json_t *
     return r;
 }
 
-enum err_code spec_to_json(const struct retrain_spec *spec, json_t **ret, struct err *e)
+enum err_code spec_to_json(const struct retrain_spec *spec, const struct job_limits *limits,
+                           json_t **ret, struct err *e)
 {
     CLEANUP(json_decref_p) json_t *object = json_object();
     json_t *overrides = NULL;
@@ -65,6 +66,8 @@ enum err_code spec_to_json(const struct retrain_spec *spec, json_t **ret, struct
                      spec->has_champion ? digest_json(&spec->champion) : json_null(), e);
     if (!r)
         r = json_put(object, "threads", json_integer(spec->threads), e);
+    if (!r)
+        r = json_put(object, "job_limits", job_limits_json(limits), e);
     if (!r)
         r = json_put(object, "max_pixels", json_integer((json_int_t)spec->limits.max_pixels), e);
     if (!r)
@@ -98,11 +101,13 @@ static enum err_code take_overrides(const json_t *object, struct backbone_overri
     return r;
 }
 
-enum err_code spec_from_json(const json_t *object, struct retrain_spec *ret, struct err *e)
+enum err_code spec_from_json(const json_t *object, struct retrain_spec *ret,
+                             struct job_limits *ret_limits, struct err *e)
 {
     struct retrain_spec spec = { 0 };
     const char *manifest = NULL, *backbone = NULL, *champion = NULL;
-    json_t *overrides = NULL, *recipe = NULL;
+    json_t *overrides = NULL, *recipe = NULL, *job_limits = NULL;
+    struct job_limits limits;
     int64_t threads = 0, max_pixels = 0;
     const struct json_field fields[] = {
         { "manifest", JSON_KIND_STRING, true, &manifest, 0, 0 },
@@ -111,6 +116,7 @@ enum err_code spec_from_json(const json_t *object, struct retrain_spec *ret, str
         { "recipe", JSON_KIND_OBJECT, true, &recipe, 0, 0 },
         { "seed", JSON_KIND_INT, true, &spec.seed, 0, 0 },
         { "champion", JSON_KIND_STRING, false, &champion, 0, 0 },
+        { "job_limits", JSON_KIND_OBJECT, true, &job_limits, 0, 0 },
         { "threads", JSON_KIND_INT, true, &threads, 1, THREADS_MAX },
         { "max_pixels", JSON_KIND_INT, true, &max_pixels, 1, (double)(1LL << 53) },
     };
@@ -125,11 +131,14 @@ enum err_code spec_from_json(const json_t *object, struct retrain_spec *ret, str
         r = take_overrides(overrides, &spec.overrides, e);
     if (!r)
         r = recipe_parse(recipe, &spec.recipe, e);
+    if (!r)
+        r = job_limits_merge(NULL, job_limits, &limits, e);
     if (r)
         return r;
     spec.has_champion = champion != NULL;
     spec.threads = (int)threads;
     spec.limits.max_pixels = (uint64_t)max_pixels;
     *ret = spec;
+    *ret_limits = limits;
     return ERR_OK;
 }

@@ -3,6 +3,7 @@
 #include "daemon/db.h"
 #include "daemon/idempotency.h"
 #include "daemon/job_events.h"
+#include "daemon/job_limits.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
 #include "nn/retrain.h"
@@ -17,10 +18,11 @@ enum { TRAIN_MIN = 2, TAGS_MAX = 64, TAG_NAME_MAX = 100, TAG_VALUE_MAX = 1000 };
 struct submission {
     int64_t model, dataset, backbone;
     int64_t version; /* of the dataset */
-    json_t *model_recipe, *gate, *counts;
-    json_t *recipe;                            /* merged, every member spelled out */
-    const char *mode;                          /* static */
-    char *recipe_text, *gate_text, *tags_text; /* as columns */
+    json_t *model_recipe, *gate, *counts, *model_limits;
+    json_t *limits;                                          /* merged, spelled out */
+    json_t *recipe;                                          /* merged, every member spelled out */
+    const char *mode;                                        /* static */
+    char *recipe_text, *gate_text, *tags_text, *limits_text; /* as columns */
 };
 
 static void submission_fini(struct submission *s)
@@ -28,6 +30,9 @@ static void submission_fini(struct submission *s)
     json_decref(s->model_recipe);
     json_decref(s->gate);
     json_decref(s->counts);
+    json_decref(s->model_limits);
+    json_decref(s->limits);
+    free(s->limits_text);
     json_decref(s->recipe);
     free(s->recipe_text);
     free(s->gate_text);
@@ -38,9 +43,9 @@ static enum err_code read_model(struct db_tx *t, const char *name, struct submis
                                 struct err *e)
 {
     CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
-    enum err_code r =
-        db_get(t, &row, e, "SELECT id, dataset, backbone, recipe, gate FROM model WHERE name = ?",
-               DB_TEXT(name));
+    enum err_code r = db_get(
+        t, &row, e, "SELECT id, dataset, backbone, recipe, gate, limits FROM model WHERE name = ?",
+        DB_TEXT(name));
     if (r)
         return r;
     if (!row)
@@ -49,7 +54,9 @@ static enum err_code read_model(struct db_tx *t, const char *name, struct submis
     ret->dataset = db_int(row, 1);
     ret->backbone = db_int(row, 2);
     r = db_json(row, 3, &ret->model_recipe, e);
-    return r ? r : db_json(row, 4, &ret->gate, e);
+    if (!r)
+        r = db_json(row, 4, &ret->gate, e);
+    return r ? r : db_json(row, 5, &ret->model_limits, e);
 }
 
 static enum err_code read_counts(struct db_tx *t, int64_t wanted, struct submission *ret,
@@ -138,6 +145,17 @@ static enum err_code merge_recipe(const struct retrain_request *q, struct submis
     return s->recipe ? ERR_OK : err_set(e, ERR_NOMEM, "no memory for a recipe");
 }
 
+static enum err_code merge_limits(const struct retrain_request *q, struct submission *s,
+                                  struct err *e)
+{
+    struct job_limits limits;
+    enum err_code r = job_limits_merge(s->model_limits, q->limits, &limits, e);
+    if (r)
+        return r;
+    s->limits = job_limits_json(&limits);
+    return s->limits ? ERR_OK : err_set(e, ERR_NOMEM, "no memory for a job's limits");
+}
+
 static enum err_code check_tags(const json_t *tags, struct err *e)
 {
     if (!tags)
@@ -174,6 +192,8 @@ static enum err_code write_texts(struct submission *s, const struct retrain_requ
     enum err_code r = db_json_column(s->recipe, &s->recipe_text, e);
     if (!r)
         r = db_json_column(s->gate, &s->gate_text, e);
+    if (!r)
+        r = db_json_column(s->limits, &s->limits_text, e);
     return r ? r : tags_text(q->tags, &s->tags_text, e);
 }
 
@@ -182,12 +202,12 @@ static enum err_code insert(struct db_tx *t, const char *id, const struct submis
 {
     return db_exec(t, e,
                    "INSERT INTO job (id, model, state, dataset, dataset_version, backbone, mode, "
-                   "recipe, gate, seed, tags, requested_by, created_ms, priority) "
-                   "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "recipe, gate, seed, tags, requested_by, created_ms, priority, limits) "
+                   "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                    DB_TEXT(id), DB_INT(s->model), DB_INT(s->dataset), DB_INT(s->version),
                    DB_INT(s->backbone), DB_TEXT(s->mode), DB_TEXT(s->recipe_text),
                    DB_TEXT(s->gate_text), DB_INT(q->seed), DB_TEXT(s->tags_text), DB_TEXT(who),
-                   DB_INT(clock_utc_ms()), DB_INT(q->priority));
+                   DB_INT(clock_utc_ms()), DB_INT(q->priority), DB_TEXT(s->limits_text));
 }
 
 static enum err_code audit(struct db_tx *t, const char *id, const char *model,
@@ -207,14 +227,15 @@ static enum err_code audit(struct db_tx *t, const char *id, const char *model,
 static enum err_code find_twin(struct db_tx *t, const struct submission *s,
                                const struct retrain_request *q, struct db_rows **ret, struct err *e)
 {
-    return db_get(t, ret, e,
-                  "SELECT id, priority FROM job WHERE state = 'queued' AND ended_ms IS NULL "
-                  "AND +model = ? AND dataset = ? AND dataset_version = ? AND backbone = ? "
-                  "AND mode = ? AND recipe = ? AND gate = ? AND seed = ? AND tags = ? "
-                  "ORDER BY id LIMIT 1",
-                  DB_INT(s->model), DB_INT(s->dataset), DB_INT(s->version), DB_INT(s->backbone),
-                  DB_TEXT(s->mode), DB_TEXT(s->recipe_text), DB_TEXT(s->gate_text), DB_INT(q->seed),
-                  DB_TEXT(s->tags_text));
+    return db_get(
+        t, ret, e,
+        "SELECT id, priority FROM job WHERE state = 'queued' AND ended_ms IS NULL "
+        "AND +model = ? AND dataset = ? AND dataset_version = ? AND backbone = ? "
+        "AND mode = ? AND recipe = ? AND gate = ? AND seed = ? AND tags = ? AND limits = ? "
+        "ORDER BY id LIMIT 1",
+        DB_INT(s->model), DB_INT(s->dataset), DB_INT(s->version), DB_INT(s->backbone),
+        DB_TEXT(s->mode), DB_TEXT(s->recipe_text), DB_TEXT(s->gate_text), DB_INT(q->seed),
+        DB_TEXT(s->tags_text), DB_TEXT(s->limits_text));
 }
 
 static enum err_code raise_priority(struct db_tx *t, const char *id, int64_t was, int64_t is,
@@ -255,6 +276,8 @@ static enum err_code add(struct db_tx *t, const char *model, const struct retrai
     enum err_code r = read_model(t, model, &sub, e);
     if (!r)
         r = merge_recipe(q, &sub, e);
+    if (!r)
+        r = merge_limits(q, &sub, e);
     if (!r)
         r = read_counts(t, q->dataset_version, &sub, e);
     if (!r)

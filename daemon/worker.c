@@ -1,5 +1,6 @@
 #include "daemon/worker.h"
 
+#include "daemon/deadline.h"
 #include "daemon/spec.h"
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
@@ -7,6 +8,8 @@
 #include "data/base/json.h"
 #include "data/base/name.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -27,6 +30,7 @@ struct worker {
     char *features;
     json_t *spec_json; /* lends text to spec */
     struct retrain_spec spec;
+    struct job_limits limits;
     char phase[16]; /* of the last line */
     int64_t told_us;
 };
@@ -68,6 +72,13 @@ static void yield_cpu(void)
         (void)setpriority(PRIO_PROCESS, 0, NICE_LOWEST);
 }
 
+static void set_priority(const struct job_limits *limits)
+{
+    const struct sched_param none = { 0 };
+    if (limits->nice >= 0 && sched_setscheduler(0, SCHED_OTHER, &none) == 0)
+        (void)setpriority(PRIO_PROCESS, 0, (int)limits->nice);
+}
+
 /* False when nobody reads any more. A line lost for lack of memory is no reason to lose the job. */
 static bool write_line(const json_t *object)
 {
@@ -76,6 +87,15 @@ static bool write_line(const json_t *object)
     if (!object || json_write(object, &line, NULL) || buf_append(&line, "\n", 1, NULL))
         return true;
     return file_write_all(STDOUT_FILENO, line.data, line.len, "standard output", NULL) == ERR_OK;
+}
+
+/* Of memory that is written to, not of addresses: threads reserve much that they never touch. */
+static enum err_code limit_memory(const struct job_limits *limits, struct err *e)
+{
+    struct rlimit limit = { (rlim_t)limits->memory, (rlim_t)limits->memory };
+    if (limits->memory && setrlimit(RLIMIT_DATA, &limit) < 0)
+        return err_errno(e, errno, "cannot limit memory to %" PRId64 " bytes", limits->memory);
+    return ERR_OK;
 }
 
 static bool tell(void *context, const char *phase, size_t done, size_t total)
@@ -117,7 +137,11 @@ static enum err_code read_spec(struct worker *w, struct err *e)
         r = file_read(path, &text, e);
     if (!r)
         r = json_read((const char *)text.data, text.len, &w->spec_json, e);
-    return r ? r : spec_from_json(w->spec_json, &w->spec, e);
+    if (!r)
+        r = spec_from_json(w->spec_json, &w->spec, &w->limits, e);
+    if (!r && w->limits.threads && w->limits.threads < w->spec.threads)
+        w->spec.threads = (int)w->limits.threads;
+    return r;
 }
 
 static enum err_code open_state(struct worker *w, const char *state_dir, const char *job,
@@ -158,6 +182,33 @@ static enum err_code train(struct worker *w, struct err *e)
     return r ? r : write_output(w, "report.json", &report, e);
 }
 
+static void end_in_time(void *context)
+{
+    struct worker *w = context;
+    struct err e;
+    enum err_code r =
+        err_set(&e, ERR_DEADLINE, "the job ran longer than its limit of %" PRId64 " seconds",
+                w->limits.seconds);
+    write_error(r, &e);
+    _exit(1);
+}
+
+static enum err_code run_limited(struct worker *w, struct err *e)
+{
+    struct deadline *deadline = NULL;
+    set_priority(&w->limits);
+    enum err_code r = limit_memory(&w->limits, e);
+    if (!r && w->limits.seconds)
+        r = deadline_start((int)w->limits.seconds, end_in_time, w, &deadline, e);
+    if (!r)
+        r = train(w, e);
+    deadline_stop(deadline);
+    if (r == ERR_NOMEM && w->limits.memory)
+        return err_set(e, ERR_NOMEM, "%.380s; the job's memory limit is %" PRId64 " bytes",
+                       e->message, w->limits.memory);
+    return r;
+}
+
 int worker_main(const char *state_dir, const char *job)
 {
     CLEANUP(worker_fini) struct worker w = { 0 };
@@ -170,7 +221,7 @@ int worker_main(const char *state_dir, const char *job)
     if (!r)
         r = read_spec(&w, &e);
     if (!r)
-        r = train(&w, &e);
+        r = run_limited(&w, &e);
     if (!r)
         return 0;
     write_error(r, &e);

@@ -5,7 +5,8 @@
  * presence means "done"), and one JSON line per progress step on standard output:
  * {"phase":"features","done":120,"total":1479}. On failure the last line is
  * {"error":{"code":"disk_full","message":"..."}} and the exit status 1.
- * Runs at idle CPU priority (SCHED_IDLE). */
+ * Keeps to the job's limits (daemon/job_limits.h). Without `nice` it runs at idle CPU priority
+ * (SCHED_IDLE). */
 #ifndef KENNEL_WORKER_H
 #define KENNEL_WORKER_H
 

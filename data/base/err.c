@@ -63,7 +63,7 @@ enum err_code err_errno(struct err *e, int errno_value, const char *format, ...)
     enum err_code code = ERR_IO;
     if (errno_value == ENOSPC || errno_value == EDQUOT || errno_value == EFBIG)
         code = ERR_DISK_FULL;
-    else if (errno_value == ENOMEM)
+    else if (errno_value == ENOMEM || errno_value == EAGAIN) /* no room for a thread */
         code = ERR_NOMEM;
 
     va_list ap;

@@ -133,7 +133,7 @@ enum err_code err_setv(struct err *e, enum err_code code, const char *format, va
     __attribute__((format(printf, 3, 0)));
 
 /* As err_set(), with ": " and the text of errno_value behind the message, and
- * the code that fits it: ENOSPC, EDQUOT, EFBIG -> DISK_FULL, ENOMEM -> NOMEM,
+ * the code that fits it: ENOSPC, EDQUOT, EFBIG -> DISK_FULL, ENOMEM, EAGAIN -> NOMEM,
  * else IO. */
 enum err_code err_errno(struct err *e, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -25,7 +25,7 @@ static json_t *create(struct fixture *f, const char *name)
 {
     struct err e = { 0 };
     json_t *value = NULL;
-    assert_ok(models_create(f->state, name, "dogs", "net", NULL, NULL, -1, "me", &value, &e));
+    assert_ok(models_create(f->state, name, "dogs", "net", NULL, NULL, NULL, -1, "me", &value, &e));
     return value;
 }
 
@@ -72,7 +72,7 @@ static void test_create_spells_out_defaults(void **context)
     CLEANUP(json_decref_p) json_t *recipe = read_text("{\"folds\": 4}");
     CLEANUP(json_decref_p) json_t *gate = read_text("{\"margin\": 0.5}");
     CLEANUP(json_decref_p) json_t *made = NULL;
-    assert_ok(models_create(f->state, "m", "dogs", "net", recipe, gate, 1, "me", &made, &e));
+    assert_ok(models_create(f->state, "m", "dogs", "net", recipe, gate, NULL, 1, "me", &made, &e));
     assert_int_equal(fixture_int(json_object_get(made, "recipe"), "folds"), 4);
     assert_string_equal(json_string_value(json_object_get(json_object_get(made, "recipe"), "mode")),
                         "head");
@@ -102,17 +102,17 @@ static void test_refusals(void **context)
     json_t *none = NULL;
     json_decref(create(f, "m"));
     CLEANUP(json_decref_p) json_t *bad = read_text("{\"no_such\": 1}");
-    assert_int_equal(models_create(s, "m", "dogs", "net", NULL, NULL, -1, "me", &none, &e),
+    assert_int_equal(models_create(s, "m", "dogs", "net", NULL, NULL, NULL, -1, "me", &none, &e),
                      ERR_NAME_TAKEN);
-    assert_int_equal(models_create(s, "a b", "dogs", "net", NULL, NULL, -1, "me", &none, &e),
+    assert_int_equal(models_create(s, "a b", "dogs", "net", NULL, NULL, NULL, -1, "me", &none, &e),
                      ERR_NAME_SYNTAX);
-    assert_int_equal(models_create(s, "n", "x", "net", NULL, NULL, -1, "me", &none, &e),
+    assert_int_equal(models_create(s, "n", "x", "net", NULL, NULL, NULL, -1, "me", &none, &e),
                      ERR_DATASET_UNKNOWN);
-    assert_int_equal(models_create(s, "n", "dogs", "x", NULL, NULL, -1, "me", &none, &e),
+    assert_int_equal(models_create(s, "n", "dogs", "x", NULL, NULL, NULL, -1, "me", &none, &e),
                      ERR_BACKBONE_UNKNOWN);
-    assert_int_equal(models_create(s, "n", "dogs", "net", bad, NULL, -1, "me", &none, &e),
+    assert_int_equal(models_create(s, "n", "dogs", "net", bad, NULL, NULL, -1, "me", &none, &e),
                      ERR_FIELD_UNKNOWN);
-    assert_int_equal(models_create(s, "n", "dogs", "net", NULL, bad, -1, "me", &none, &e),
+    assert_int_equal(models_create(s, "n", "dogs", "net", NULL, bad, NULL, -1, "me", &none, &e),
                      ERR_FIELD_UNKNOWN);
     assert_int_equal(models_show(s, "n", &none, &e), ERR_MODEL_UNKNOWN);
     assert_int_equal(models_versions(s, "n", &none, &e), ERR_MODEL_UNKNOWN);

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+static const struct job_limits no_limits = { .nice = -1 };
+
 static struct retrain_spec make_spec(void)
 {
     struct retrain_spec spec = { .seed = -5,
@@ -41,12 +43,14 @@ static void assert_round_trip(const struct retrain_spec *spec)
     CLEANUP(json_decref_p) json_t *again = NULL;
     CLEANUP(buf_fini) struct buf text;
     struct retrain_spec back;
+    const struct job_limits limits = { .seconds = 60, .memory = INT64_C(1) << 33, .nice = -1 };
+    struct job_limits limits_back;
     struct err e = { 0 };
     buf_init(&text, 1 << 16);
-    assert_int_equal(spec_to_json(spec, &object, &e), ERR_OK);
+    assert_int_equal(spec_to_json(spec, &limits, &object, &e), ERR_OK);
     assert_int_equal(json_write(object, &text, &e), ERR_OK);
     assert_int_equal(json_read((const char *)text.data, text.len, &read, &e), ERR_OK);
-    if (spec_from_json(read, &back, &e))
+    if (spec_from_json(read, &back, &limits_back, &e))
         fail_msg("%s", e.message);
     assert_memory_equal(&back.manifest, &spec->manifest, sizeof back.manifest);
     assert_memory_equal(&back.backbone, &spec->backbone, sizeof back.backbone);
@@ -61,8 +65,9 @@ static void assert_round_trip(const struct retrain_spec *spec)
     assert_same_text(back.overrides.mean, spec->overrides.mean);
     assert_same_text(back.overrides.std, spec->overrides.std);
     assert_same_text(back.overrides.color, spec->overrides.color);
-    assert_int_equal(spec_to_json(&back, &again, &e), ERR_OK);
+    assert_int_equal(spec_to_json(&back, &limits_back, &again, &e), ERR_OK);
     assert_true(json_equal(object, again));
+    assert_memory_equal(&limits_back, &limits, sizeof limits);
 }
 
 static void round_trip(void **state)
@@ -94,19 +99,22 @@ static void what_is_wrong_is_named(void **state)
         { "threads", "\"2\"", ERR_JSON_TYPE },
         { "max_pixels", "0", ERR_FIELD_RANGE },
         { "seed", "1.5", ERR_JSON_TYPE },
+        { "job_limits", "{\"seconds\":0}", ERR_FIELD_RANGE },
+        { "job_limits", "{\"hours\":1}", ERR_FIELD_UNKNOWN },
         { "surprise", "1", ERR_FIELD_UNKNOWN },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct retrain_spec spec = make_spec(), back = { .threads = 99 };
+        struct job_limits limits;
         CLEANUP(json_decref_p) json_t *object = NULL;
         struct err e = { 0 };
-        assert_int_equal(spec_to_json(&spec, &object, NULL), ERR_OK);
+        assert_int_equal(spec_to_json(&spec, &no_limits, &object, NULL), ERR_OK);
         if (cases[i].value)
             json_object_set_new(object, cases[i].member,
                                 json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
         else
             json_object_del(object, cases[i].member);
-        enum err_code r = spec_from_json(object, &back, &e);
+        enum err_code r = spec_from_json(object, &back, &limits, &e);
         if (r != cases[i].code)
             fail_msg("%s = %s: %s: %s", cases[i].member, cases[i].value, err_slug(r), e.message);
         assert_int_equal(back.threads, 99);
@@ -120,7 +128,7 @@ static void text_that_is_not_utf8_is_refused(void **state)
     json_t *object = NULL;
     struct err e = { 0 };
     spec.overrides.feature = "a\xff";
-    assert_int_equal(spec_to_json(&spec, &object, &e), ERR_FIELD_RANGE);
+    assert_int_equal(spec_to_json(&spec, &no_limits, &object, &e), ERR_FIELD_RANGE);
     assert_non_null(strstr(e.message, "feature"));
     assert_null(object);
 }

@@ -111,8 +111,8 @@ static void test_sweep_of_blobs(void **context)
                           "INSERT INTO backbone VALUES (1, 'b', ?, 1, 'f', 1, 'i', 1, 1, '{}', 1,"
                           " '{}', 1, 'me')",
                           DB_DIGEST(&backbone)));
-        assert_ok(
-            db_exec(t, &e, "INSERT INTO model VALUES (1, 'm', 1, 1, '{}', '{}', NULL, 1, 'me')"));
+        assert_ok(db_exec(
+            t, &e, "INSERT INTO model VALUES (1, 'm', 1, 1, '{}', '{}', NULL, 1, 'me', '{}')"));
         assert_ok(db_exec(t, &e,
                           "INSERT INTO job (id, model, state, dataset, dataset_version, backbone,"
                           " mode, recipe, gate, seed, tags, requested_by, created_ms)"
@@ -183,7 +183,7 @@ static void test_sweep_of_jobs_and_staging(void **context)
              " 0);"
              "INSERT INTO backbone VALUES (1, 'b', %s, 1, 'f', 1, 'i', 1, 1, '{}', 1, '{}', 1,"
              " 'me');"
-             "INSERT INTO model VALUES (1, 'm', 1, 1, '{}', '{}', NULL, 1, 'me');"
+             "INSERT INTO model VALUES (1, 'm', 1, 1, '{}', '{}', NULL, 1, 'me', '{}');"
              "INSERT INTO job (id, model, state, dataset, dataset_version, backbone, mode, recipe,"
              " gate, seed, tags, requested_by, created_ms, ended_ms) VALUES"
              " ('RUNNING', 1, 'running', 1, 1, 1, 'head', '{}', '{}', 0, '{}', 'me', 1, NULL),"

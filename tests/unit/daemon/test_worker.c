@@ -39,6 +39,8 @@ static void job_path(const struct tiny *t, const char *job, const char *name, ch
     snprintf(ret, 200, "%s/jobs/%s%s%s", t->folder, job, *name ? "/" : "", name);
 }
 
+static const struct job_limits no_limits = { .nice = -1 };
+
 static void write_spec(struct tiny *t, const char *job, int threads)
 {
     struct retrain_spec spec = { .manifest = tiny_dataset(t, parts, 4),
@@ -51,7 +53,7 @@ static void write_spec(struct tiny *t, const char *job, int threads)
     char path[200];
     buf_init(&text, 1 << 16);
     assert_int_equal(recipe_parse(NULL, &spec.recipe, NULL), ERR_OK);
-    assert_int_equal(spec_to_json(&spec, &object, NULL), ERR_OK);
+    assert_int_equal(spec_to_json(&spec, &no_limits, &object, NULL), ERR_OK);
     assert_int_equal(json_write(object, &text, NULL), ERR_OK);
     job_path(t, job, "", path);
     assert_int_equal(file_mkdirs(path, NULL), ERR_OK);
