@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -78,6 +79,36 @@ static enum err_code bind_fd(int fd, const struct addrinfo *where, const char *a
     return bound_port(fd, ret_port, e);
 }
 
+static enum err_code check_remote(const struct sockaddr *a, bool allow_remote, const char *address,
+                                  struct err *e)
+{
+    if (allow_remote || is_loopback(a))
+        return ERR_OK;
+    return err_set(e, ERR_PATH_FORBIDDEN,
+                   "refusing to listen on %s: anybody who reaches it could do anything, because "
+                   "there are no keys; make an admin's key first (kennel key create), listen on "
+                   "127.0.0.1, or allow it with --allow-remote",
+                   address);
+}
+
+enum err_code listen_adopt(int fd, bool allow_remote, uint16_t *ret_port, struct err *e)
+{
+    struct sockaddr_storage a;
+    socklen_t len = sizeof a;
+    int flags = fcntl(fd, F_GETFL), accepts = 0;
+    socklen_t accepts_len = sizeof accepts;
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &accepts_len) < 0 ||
+        getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+        return err_errno(e, errno, "the socket that was handed over");
+    if (!accepts || (a.ss_family != AF_INET && a.ss_family != AF_INET6))
+        return err_set(e, ERR_FIELD_RANGE,
+                       "the socket that was handed over does not listen for TCP connections");
+    enum err_code code = check_remote((const struct sockaddr *)&a, allow_remote,
+                                      "the socket that was handed over", e);
+    return code ? code : bound_port(fd, ret_port, e);
+}
+
 enum err_code listen_open(const char *address, bool allow_remote, int *ret_fd, uint16_t *ret_port,
                           struct err *e)
 {
@@ -93,19 +124,14 @@ enum err_code listen_open(const char *address, bool allow_remote, int *ret_fd, u
     if (error)
         return err_set(e, ERR_FIELD_RANGE, "cannot listen on \"%.100s\": %s", address,
                        gai_strerror(error));
-    if (!allow_remote && !is_loopback(list->ai_addr))
-        return err_set(
-            e, ERR_PATH_FORBIDDEN,
-            "refusing to listen on %s: anybody who reaches it could do anything, because "
-            "there are no keys; make an admin's key first (kennel key create), listen on "
-            "127.0.0.1, or "
-            "allow it with --allow-remote",
-            address);
+    enum err_code code = check_remote(list->ai_addr, allow_remote, address, e);
+    if (code)
+        return code;
 
     int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return err_errno(e, errno, "cannot listen on %s", address);
-    enum err_code code = bind_fd(fd, list, address, ret_port, e);
+    code = bind_fd(fd, list, address, ret_port, e);
     if (code)
         close(fd);
     else

@@ -13,4 +13,8 @@
 enum err_code listen_open(const char *address, bool allow_remote, int *ret_fd, uint16_t *ret_port,
                           struct err *e) MUST_USE;
 
+/* The same for a socket that listens already (systemd's socket activation); it stays the caller's
+ * on failure. */
+enum err_code listen_adopt(int fd, bool allow_remote, uint16_t *ret_port, struct err *e) MUST_USE;
+
 #endif

@@ -25,6 +25,7 @@ enum { ANSWER_SECONDS = 5 };
 void server_options_default(struct server_options *o)
 {
     *o = (struct server_options){ .listen = "127.0.0.1:5001",
+                                  .listen_fd = -1,
                                   .http_threads = 2,
                                   .task_threads = 8,
                                   .max_upload = (uint64_t)64 << 30,
@@ -138,14 +139,25 @@ static void *text_option(const char *text)
     return (void *)(uintptr_t)text;
 }
 
+static enum err_code open_socket(struct server *s, int *ret, struct err *e)
+{
+    const struct server_options *o = &s->options;
+    bool remote = o->allow_remote || keys_required(s->parts.keys);
+    if (o->listen_fd < 0)
+        return listen_open(o->listen, remote, ret, &s->port, e);
+    enum err_code code = listen_adopt(o->listen_fd, remote, &s->port, e);
+    if (!code)
+        *ret = o->listen_fd;
+    return code;
+}
+
 static enum err_code start_daemon(struct server *s, struct err *e)
 {
     const struct server_options *o = &s->options;
     int fd = -1;
     enum err_code code = start_tls(s, e);
     if (!code)
-        code = listen_open(o->listen, o->allow_remote || keys_required(s->parts.keys), &fd,
-                           &s->port, e);
+        code = open_socket(s, &fd, e);
     if (code)
         return code;
     int threads = o->http_threads < 1 ? 1 : o->http_threads;
@@ -294,6 +306,17 @@ void server_free(struct server *s)
     pthread_cond_destroy(&s->idle);
     pthread_mutex_destroy(&s->mu);
     free(s);
+}
+
+bool server_alive(struct server *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    if (pthread_mutex_timedlock(&s->mu, &until) != 0)
+        return false;
+    pthread_mutex_unlock(&s->mu);
+    return true;
 }
 
 uint16_t server_port(const struct server *s)

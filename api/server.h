@@ -21,6 +21,7 @@ struct keys;
 
 struct server_options {
     const char *listen;      /* "127.0.0.1:5001", "[::1]:5001"; port 0: any free one */
+    int listen_fd;           /* a socket that listens already, instead; taken; -1: none */
     int http_threads;        /* default 2 */
     int task_threads;        /* default 8 */
     const char *import_root; /* folder below which {"path": ...} imports are allowed, or NULL */
@@ -50,6 +51,9 @@ void server_free(struct server *s);
 /* Reads the certificate again; connections that there are keep theirs. On failure the old one stays
  * in force. */
 enum err_code server_reload(struct server *s, struct err *e) MUST_USE;
+
+/* Its lock can be had: nothing hangs that every request needs. */
+bool server_alive(struct server *s);
 
 /* The port that it listens on. */
 uint16_t server_port(const struct server *s);

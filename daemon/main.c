@@ -13,6 +13,8 @@
 #include "daemon/serve.h"
 #include "daemon/worker.h"
 #include "data/base/cleanup.h"
+#include "data/base/clock.h"
+#include "data/base/config.h"
 #include "data/base/file.h"
 #include "data/base/log.h"
 #include "data/base/name.h"
@@ -24,9 +26,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 
 struct options {
-    const char *state; /* NULL: default_state() */
+    const char *config_path; /* read_config() has read it */
+    struct buf config;       /* its text, which options point into */
+    const char *state;       /* NULL: default_state() */
     const char *port_file;
     const char *default_model;
     const char *keys_file;
@@ -54,10 +59,14 @@ struct flag {
 
 enum { FLAGS_MAX = 64 };
 
+#define CONFIG_DEFAULT "/etc/kennel/kennel.conf"
+
 static size_t list_flags(struct options *o, struct flag ret[FLAGS_MAX])
 {
     const uint64_t many = 1ull << 50;
     const struct flag flags[] = {
+        { "config", "FILE", KIND_TEXT, &o->config_path, 0, 0,
+          "options, one NAME = VALUE a line; the command line comes after it" },
         { "state", "DIR", KIND_TEXT, &o->state, 0, 0, "folder for everything that is kept" },
         { "listen", "ADDR:PORT", KIND_TEXT, &o->server.listen, 0, 0, "where to answer HTTP" },
         { "port-file", "FILE", KIND_TEXT, &o->port_file, 0, 0,
@@ -147,6 +156,8 @@ static void print_default(const struct flag *f)
         printf(" (%d)", *(const int *)f->into);
     else if (f->kind == KIND_SIZE)
         printf(" (%" PRIu64 ")", *(const uint64_t *)f->into);
+    else if (strcmp(f->name, "config") == 0)
+        printf(" (" CONFIG_DEFAULT ", if it is there)");
     else if (strcmp(f->name, "state") == 0)
         printf(" (root: /var/lib/kennel, others: $XDG_STATE_HOME/kennel)");
     else if (f->kind == KIND_TEXT && *(const char **)f->into)
@@ -195,40 +206,73 @@ static bool parse_number(const char *text, bool may_scale, uint64_t *ret)
     return true;
 }
 
-static bool set_flag(const struct flag *f, const char *value)
+static enum err_code set_flag(const struct flag *f, const char *value, struct err *e)
 {
     uint64_t n = 0;
     switch (f->kind) {
     case KIND_TEXT:
         *(const char **)f->into = value;
-        return true;
+        return ERR_OK;
     case KIND_FLAG:
-        *(bool *)f->into = true;
-        return true;
+        if (value && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+            return err_set(e, ERR_FIELD_RANGE, "%s must be true or false, is \"%.80s\"", f->name,
+                           value);
+        *(bool *)f->into = !value || value[0] == 't';
+        return ERR_OK;
     case KIND_COUNT:
     case KIND_SIZE:
-        if (!parse_number(value, f->kind == KIND_SIZE, &n) || n < f->min || n > f->max) {
-            fprintf(stderr,
-                    "kenneld: --%s must be a whole number from %" PRIu64 " to %" PRIu64
-                    ", is \"%s\"\n",
-                    f->name, f->min, f->max, value);
-            return false;
-        }
+        if (!parse_number(value, f->kind == KIND_SIZE, &n) || n < f->min || n > f->max)
+            return err_set(e, ERR_FIELD_RANGE,
+                           "%s must be a whole number from %" PRIu64 " to %" PRIu64
+                           ", is \"%.80s\"",
+                           f->name, f->min, f->max, value);
         if (f->kind == KIND_COUNT)
             *(int *)f->into = (int)n;
         else
             *(uint64_t *)f->into = n;
-        return true;
+        return ERR_OK;
     }
-    return false;
+    return ERR_OK;
+}
+
+struct flag_list {
+    struct flag flags[FLAGS_MAX];
+    size_t count;
+};
+
+static enum err_code take_setting(void *context, const char *name, const char *value, struct err *e)
+{
+    const struct flag_list *list = context;
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(name, list->flags[i].name) == 0 && list->flags[i].into != NULL)
+            return set_flag(&list->flags[i], value, e);
+    return err_set(e, ERR_FIELD_UNKNOWN, "unknown option \"%.80s\"; see kenneld --help", name);
+}
+
+/* The file that the command line names, else the system's if there is one. */
+static enum err_code read_config(int argc, char **argv, const struct flag_list *list,
+                                 struct options *o, struct err *e)
+{
+    const char *path = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
+            path = argv[++i];
+        else if (strncmp(argv[i], "--config=", 9) == 0)
+            path = argv[i] + 9;
+    }
+    if (!path && access(CONFIG_DEFAULT, F_OK) == 0)
+        path = CONFIG_DEFAULT;
+    return path ? config_read(path, take_setting, (void *)(uintptr_t)list, &o->config, e) : ERR_OK;
 }
 
 /* -1 to go on, else the exit status. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-    struct flag flags[FLAGS_MAX];
+    struct flag_list list;
     struct option table[FLAGS_MAX + 3] = { 0 };
-    size_t count = list_flags(o, flags);
+    struct err e;
+    size_t count = list.count = list_flags(o, list.flags);
+    const struct flag *flags = list.flags;
     for (size_t i = 0; i < count; i++)
         table[i] = (struct option){ flags[i].name,
                                     flags[i].kind == KIND_FLAG ? no_argument : required_argument,
@@ -236,6 +280,11 @@ static int read_options(int argc, char **argv, struct options *o)
     table[count] = (struct option){ "help", no_argument, NULL, 'h' };
     table[count + 1] = (struct option){ "version", no_argument, NULL, 'v' };
 
+    bool told = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "--version") == 0);
+    if (!told && read_config(argc, argv, &list, o, &e) != ERR_OK) {
+        fprintf(stderr, "kenneld: %s\n", e.message);
+        return 2;
+    }
     for (;;) {
         int c = getopt_long(argc, argv, "", table, NULL);
         if (c == 'h') {
@@ -249,8 +298,10 @@ static int read_options(int argc, char **argv, struct options *o)
         }
         if (c == -1)
             break;
-        if (c == '?' || !set_flag(&flags[c], optarg)) {
-            fprintf(stderr, "kenneld: see kenneld --help\n");
+        e.message[0] = 0;
+        if (c == '?' || set_flag(&flags[c], optarg, &e) != ERR_OK) {
+            fprintf(stderr, "kenneld: %s%ssee kenneld --help\n", e.message[0] ? "--" : "",
+                    e.message[0] ? e.message : "");
             return 2;
         }
     }
@@ -363,6 +414,43 @@ static enum err_code announce(const struct options *o, const struct parts *p, st
     return ERR_OK;
 }
 
+/* A socket that systemd has opened for us takes the place of --listen. */
+static enum err_code adopt_socket(struct server_options *o, struct err *e)
+{
+    int count = sd_listen_fds(1);
+    if (count > 1)
+        return err_set(e, ERR_FIELD_RANGE, "%d sockets were handed over, there is use for one",
+                       count);
+    if (count == 1)
+        o->listen_fd = SD_LISTEN_FDS_START;
+    return ERR_OK;
+}
+
+/* Until a signal asks for the end; returns it. Tells systemd that all is well as long as the server
+ * answers for itself: whoever holds its lock for ever is killed by the watchdog. */
+static int run(const struct parts *p, const sigset_t *signals)
+{
+    uint64_t watchdog_us = 0;
+    bool watched = sd_watchdog_enabled(0, &watchdog_us) > 0;
+    uint64_t period_us = watchdog_us / 3;
+    const struct timespec period = { (time_t)(period_us / 1000000),
+                                     (long)(period_us % 1000000) * 1000 };
+    sd_notify(0, "READY=1");
+    for (;;) {
+        siginfo_t info;
+        int got = sigtimedwait(signals, &info, watched ? &period : NULL);
+        if (got == SIGTERM || got == SIGINT)
+            return got;
+        if (got == SIGHUP) {
+            sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_us());
+            reload(p);
+            sd_notify(0, "READY=1");
+        }
+        if (watched && server_alive(p->server))
+            sd_notify(0, "WATCHDOG=1");
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "worker") == 0)
@@ -397,18 +485,20 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN); /* past `ulimit -f` a write fails like on a full disk */
 
     struct parts parts = { 0 };
-    enum err_code r = start(&o, &parts, &e);
+    enum err_code r = adopt_socket(&o.server, &e);
+    if (!r)
+        r = start(&o, &parts, &e);
     if (!r)
         r = announce(&o, &parts, &e);
     if (!r) {
-        int got = 0;
-        while (sigwait(&signals, &got) != 0 || got == SIGHUP)
-            reload(&parts);
+        int got = run(&parts, &signals);
+        sd_notify(0, "STOPPING=1");
         log_event("info", "stopping", "signal", got == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
     } else {
         log_event("error", "cannot_start", "code", err_slug(r), "message", e.message, NULL);
     }
     stop(&parts);
+    buf_fini(&o.config);
     /* A refusal is about what an option said. */
     return !r ? 0 : err_is_fault(r) ? 1 : 2;
 }

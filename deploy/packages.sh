@@ -3,7 +3,10 @@
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libdnnl-dev libjpeg62-turbo-dev libpng-dev
   zlib1g-dev libarchive-dev libmicrohttpd-dev libgnutls28-dev libsqlite3-dev libjansson-dev
-  libprotobuf-c-dev protobuf-c-compiler libonnx-dev libcurl4-gnutls-dev"
+  libprotobuf-c-dev protobuf-c-compiler libonnx-dev libcurl4-gnutls-dev libsystemd-dev"
+
+# For the Debian package and the man pages.
+package_packages="help2man dpkg-dev file"
 
 quickstart_packages="curl"
 

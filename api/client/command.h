@@ -43,5 +43,10 @@ extern const struct command commands_version[];
 extern const struct command commands_promotion[];
 extern const struct command commands_score[];
 extern const struct command commands_key[];
+extern const struct command commands_completion[];
+
+/* All of them, ended by NULL, and the options of every command: in main.c. */
+extern const struct command *const command_tables[];
+extern const struct flag global_flags[];
 
 #endif

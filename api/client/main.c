@@ -9,7 +9,7 @@
 
 enum { KEY_BYTES_MAX = 4096 };
 
-static const struct flag global_flags[] = {
+const struct flag global_flags[] = {
     { "url", "URL", "of the server; default $KENNEL_URL or http://127.0.0.1:5001" },
     { "key-file", "FILE", "holds the API key; default $KENNEL_KEY, the key itself" },
     { "ca", "FILE", "PEM authorities to trust instead of the system's; default $KENNEL_CA" },
@@ -19,10 +19,20 @@ static const struct flag global_flags[] = {
     { 0 },
 };
 
-static const struct command *const tables[] = {
-    commands_status,  commands_dataset, commands_backbone, commands_model,
-    commands_explain, commands_job,     commands_version,  commands_promotion,
-    commands_events,  commands_score,   commands_key,      NULL,
+const struct command *const command_tables[] = {
+    commands_status,
+    commands_dataset,
+    commands_backbone,
+    commands_model,
+    commands_explain,
+    commands_job,
+    commands_version,
+    commands_promotion,
+    commands_events,
+    commands_score,
+    commands_key,
+    commands_completion,
+    NULL,
 };
 
 static void print_flags(FILE *to, const struct flag *flags)
@@ -46,7 +56,7 @@ static void print_line(FILE *to, const struct command *c)
 static void print_help(FILE *to, const char *noun)
 {
     fprintf(to, "Usage: kennel COMMAND [OPTION...]\n\n");
-    for (const struct command *const *table = tables; *table; table++)
+    for (const struct command *const *table = command_tables; *table; table++)
         for (const struct command *c = *table; c->noun; c++)
             if (!noun || strcmp(noun, c->noun) == 0)
                 print_line(to, c);
@@ -92,7 +102,7 @@ static int find_words(int argc, char **argv, int at[2])
 static const struct command *find_command(const char *noun, const char *verb, bool *ret_noun)
 {
     *ret_noun = false;
-    for (const struct command *const *table = tables; *table; table++)
+    for (const struct command *const *table = command_tables; *table; table++)
         for (const struct command *c = *table; c->noun; c++) {
             if (strcmp(c->noun, noun) != 0)
                 continue;
