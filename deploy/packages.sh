@@ -10,6 +10,9 @@ package_packages="help2man dpkg-dev file"
 
 quickstart_packages="curl"
 
+# deploy/backbone/pretrain.sh, beside a build
+pretrain_packages="python3 python3-numpy python3-onnx"
+
 test_packages="clang clang-format clang-tidy libcmocka-dev python3 procps openssl
   curl ca-certificates"
 
