@@ -2,6 +2,8 @@
 
 #include "data/base/digest.h"
 #include "data/image.h"
+#include "data/render/stream.h"
+#include "data/render/surface.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,6 +71,36 @@ static void test_a_function_of_seed_and_number(void **state)
         source_free(first);
         source_free(second);
         source_free(third);
+    }
+}
+
+/* Another seed is another picture, not the same one in another quality. */
+static void test_seeds(void **state)
+{
+    (void)state;
+    enum { BYTES = 48 * 48 * 3 };
+    struct surface_painter surface[2];
+    struct stream_painter stream[2];
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(surface_painter_init(48, &surface[k], NULL), ERR_OK);
+        assert_int_equal(stream_painter_init((uint64_t)k, 4, 48, &stream[k], NULL), ERR_OK);
+    }
+    for (uint64_t i = 0; i < 12; i++) {
+        for (int k = 0; k < 2; k++) {
+            surface_draw(&surface[k], (uint64_t)k, i);
+            stream_draw(&stream[k], i);
+        }
+        int alike[2] = { 0 };
+        for (int b = 0; b < BYTES; b++) {
+            alike[0] += surface[0].canvas.bytes[b] == surface[1].canvas.bytes[b];
+            alike[1] += stream[0].canvas.bytes[b] == stream[1].canvas.bytes[b];
+        }
+        assert_true(alike[0] < BYTES / 2);
+        assert_true(alike[1] < BYTES / 2);
+    }
+    for (int k = 0; k < 2; k++) {
+        surface_painter_fini(&surface[k]);
+        stream_painter_fini(&stream[k]);
     }
 }
 
@@ -162,6 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_function_of_seed_and_number),
+        cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_set),
         cmocka_unit_test(test_far_along),
         cmocka_unit_test(test_limits),
