@@ -77,7 +77,7 @@ static void draw_scratch(struct random *r, struct sheet *s)
     int lines = 1 + (int)random_below(r, 3);
     for (int i = 0; i < lines; i++) {
         float length = (float)s->size * between(r, 0.3, 0.75), bend = between(r, -1.2, 1.2);
-        float width = unit * between(r, 0.7, 1.5);
+        float width = unit * between(r, 1.1, 2.4);
         int steps = 24;
         float turned = angle - bend / 2 + between(r, -0.12, 0.12);
         struct point at = { from.x - 0.5F * length * cosf(angle) + unit * between(r, -12, 12),
@@ -93,7 +93,7 @@ static void draw_scratch(struct random *r, struct sheet *s)
         }
     }
     bool light = random_chance(r, 0.65);
-    float strength = between(r, 0.5, 0.9), deep = between(r, 1.0, 2.2);
+    float strength = between(r, 0.6, 0.95), deep = between(r, 1.0, 2.2);
     const float bare[3] = { 0.95F, 0.95F, 0.93F };
     for (size_t i = 0; i < (size_t)s->size * (size_t)s->size; i++) {
         float core = 1 - canvas_step(0.5F, 1.2F, s->nearest[i]);
@@ -134,7 +134,7 @@ static void draw_crack(struct random *r, struct sheet *s)
     struct point from = draw_place(r, s, 0.3);
     from.x -= 0.5F * length * cosf(angle);
     from.y -= 0.5F * length * sinf(angle);
-    walk_crack(r, s, from, angle, length, unit * between(r, 1.0, 2.1), 0);
+    walk_crack(r, s, from, angle, length, unit * between(r, 1.5, 3.0), 0);
     float dark = between(r, 0.6, 0.92);
     for (size_t i = 0; i < (size_t)s->size * (size_t)s->size; i++) {
         float core = 1 - canvas_step(0.4F, 1.3F, s->nearest[i]);
@@ -179,8 +179,8 @@ static float lump_far(const struct lump *l, float x, float y)
 /* Seen by its shading alone: one side light, one dark, a soft rim. */
 static void draw_dent(struct random *r, struct sheet *s)
 {
-    struct lump l = draw_lump(r, s, 0.07, 0.17, 0);
-    float deep = l.radius * between(r, 0.34, 0.55), flat = between(r, 1.6, 3.2);
+    struct lump l = draw_lump(r, s, 0.09, 0.18, 0);
+    float deep = l.radius * between(r, 0.42, 0.65), flat = between(r, 1.6, 3.2);
     if (random_chance(r, 0.25))
         deep = -deep; /* pressed from behind */
     for (int y = 0; y < s->size; y++)
@@ -197,7 +197,7 @@ static void draw_dent(struct random *r, struct sheet *s)
 static void draw_stain(struct random *r, struct sheet *s)
 {
     struct lump l = draw_lump(r, s, 0.1, 0.24, between(r, 0.25, 0.6));
-    float colour[3], strength = between(r, 0.3, 0.7), rim_strength = between(r, 0, 0.35);
+    float colour[3], strength = between(r, 0.45, 0.8), rim_strength = between(r, 0, 0.35);
     bool pale = random_chance(r, 0.35);
     canvas_hsv(random_chance(r, 0.6) ? between(r, 0.03, 0.14) : between(r, 0, 1),
                between(r, 0.1, 0.7), pale ? between(r, 0.75, 0.95) : between(r, 0.08, 0.35),
@@ -224,7 +224,7 @@ static void draw_stain(struct random *r, struct sheet *s)
 static void draw_hole(struct random *r, struct sheet *s)
 {
     bool torn = random_chance(r, 0.45);
-    struct lump l = draw_lump(r, s, 0.035, 0.1, torn ? between(r, 0.15, 0.35) : 0);
+    struct lump l = draw_lump(r, s, 0.05, 0.11, torn ? between(r, 0.15, 0.35) : 0);
     float burr = between(r, 0.5, 2.0) * (float)s->size / 256, sharp = 1.2F / l.radius;
     if (!torn)
         l.stretch = between(r, 0.88, 1);

@@ -120,6 +120,6 @@ void surface_draw(struct surface_painter *p, uint64_t seed, uint64_t index)
         defect_draw(d, &r, &p->sheet);
     struct light l = draw_light(&r);
     shade(&l, &p->sheet, &p->canvas);
-    canvas_blur(&p->canvas, (float)p->canvas.size / 256 * between(&r, 0, 1.3));
+    canvas_blur(&p->canvas, (float)p->canvas.size / 256 * between(&r, 0, 1.1));
     canvas_show(&p->canvas, &r, between(&r, 0.8, 1.2), between(&r, 0.5, 5));
 }
