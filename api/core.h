@@ -42,6 +42,8 @@ struct server {
     const struct route *const *routes;
     char *import_root; /* owned, resolved; NULL: imports by path are refused */
     uint16_t port;
+    struct meters *meters; /* owned; api/http_meters.h */
+    int64_t started_ms;    /* UTC */
     atomic_size_t buffered;
     atomic_int streams; /* of events, open */
 

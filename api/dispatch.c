@@ -1,15 +1,15 @@
 #include "api/dispatch.h"
 
+#include "api/account.h"
 #include "api/authorise.h"
 #include "api/event_stream.h"
 #include "api/media.h"
 #include "api/request.h"
+#include "data/base/clock.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 enum { STREAM_BLOCK = 4096 };
 
@@ -66,12 +66,20 @@ static struct MHD_Response *make_response(struct request *r)
     return response;
 }
 
+static uint64_t reply_bytes(const struct reply *reply)
+{
+    return reply->fd >= 0 ? reply->fd_size : reply->fixed ? reply->fixed_len : reply->body.len;
+}
+
 static enum MHD_Result answer(struct request *r)
 {
+    uint64_t bytes = reply_bytes(&r->reply);
     struct MHD_Response *response = make_response(r);
     if (!response)
         return MHD_NO;
     const struct reply *reply = &r->reply;
+    if (strcmp(r->method, "HEAD") != 0)
+        r->reply_bytes = bytes;
     if (reply->type)
         MHD_add_response_header(response, "Content-Type", reply->type);
     MHD_add_response_header(response, "X-Request-Id", r->id);
@@ -150,6 +158,14 @@ static void run_handler(void *context)
     struct err e = { 0 };
     request_ref(r);
     enum err_code code = r->match.route->handler(r, &e);
+    if (!code && r->wants_task) {
+        r->wants_task = r->on_http_thread = false;
+        code = tasks_submit(r->server->tasks, TASK_CONTROL, run_handler, r, &e);
+        if (!code) {
+            request_unref(r);
+            return;
+        }
+    }
     if (r->streams) {
         uploads_remove(r);
         body_stream_close(r->stream);
@@ -175,6 +191,7 @@ static enum err_code start(struct request *r, struct err *e)
         return err_set(e, ERR_BUSY, "the server is stopping");
     request_ref(r);
     if (run == RUN_INLINE) {
+        r->on_http_thread = true;
         run_handler(r);
         return ERR_OK;
     }
@@ -220,21 +237,15 @@ static void wake(void *context)
     pthread_mutex_unlock(&r->mu);
 }
 
-/* Under the lock, because the descriptor is closed once the connection has gone. */
+/* While the connection is suspended its bytes are left where they are: the client may wait for us.
+ */
 static bool sender_gone(void *context)
 {
     struct request *r = context;
-    bool gone = false;
     pthread_mutex_lock(&r->mu);
-    if (r->connection && !r->suspended) {
-        const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        struct pollfd hangup = { .fd = info->connect_fd, .events = POLLRDHUP };
-        int unread = 0;
-        gone = poll(&hangup, 1, 0) > 0 && ioctl(hangup.fd, FIONREAD, &unread) == 0 && !unread;
-    }
+    bool suspended = r->suspended;
     pthread_mutex_unlock(&r->mu);
-    return gone;
+    return !suspended && request_client_gone(r);
 }
 
 static enum MHD_Result after_stream_start(struct request *r)
@@ -381,6 +392,7 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t *si
 static enum MHD_Result end_body(struct request *r)
 {
     r->stage = REQUEST_ENDED;
+    r->received_us = clock_monotonic_us();
     if (r->refused)
         return answer_refusal(r);
     if (r->streams)
@@ -443,7 +455,7 @@ enum MHD_Result dispatch_request(void *cls, struct MHD_Connection *connection, c
 void dispatch_completed(void *cls, struct MHD_Connection *connection, void **request,
                         enum MHD_RequestTerminationCode code)
 {
-    (void)cls, (void)connection, (void)code;
+    (void)cls, (void)connection;
     struct request *r = *request == &slash_encoded ? NULL : *request;
     *request = NULL;
     if (!r)
@@ -460,6 +472,7 @@ void dispatch_completed(void *cls, struct MHD_Connection *connection, void **req
     }
     if (r->counted_answer)
         core_answer_end(r->server);
+    account_request(r, r->stage == REQUEST_REPLIED && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     request_unref(r);
 }
 

@@ -18,8 +18,16 @@ enum err_code inference_borrow(struct request *r, struct serve_ref **ret, struct
 {
     int64_t version;
     enum err_code code = inference_version(r, &version, e);
-    return code ? code
-                : serve_borrow(r->server->parts.serve, request_param(r, "m"), version, ret, e);
+    struct serve *serve = r->server->parts.serve;
+    const char *model = request_param(r, "m");
+    if (code)
+        return code;
+    if (!r->on_http_thread)
+        return serve_borrow(serve, model, version, ret, e);
+    code = serve_borrow_loaded(serve, model, version, ret, e);
+    if (!code && !*ret)
+        request_to_task(r);
+    return code;
 }
 
 enum err_code inference_unpack(struct request *r, struct err *e)

@@ -96,6 +96,7 @@ int problem_status(enum err_code code)
     case ERR_NOT_PROMOTED:
     case ERR_MODEL_UNLOADED:
     case ERR_CANCELLED:
+    case ERR_CLIENT_GONE: /* for the record: nobody reads it */
         return 503;
     case ERR_DEADLINE:
         return 504;

@@ -1,16 +1,20 @@
 #include "api/request.h"
 
+#include "api/http_meters.h"
 #include "api/problem.h"
 #include "daemon/idempotency.h"
+#include "data/base/clock.h"
 #include "data/base/json.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 static void copy_header(struct MHD_Connection *c, const char *name, char *ret, size_t size)
 {
@@ -92,6 +96,7 @@ struct request *request_new(struct server *s, struct MHD_Connection *connection)
     r->server = s;
     r->connection = connection;
     r->refs = 1;
+    r->begun_us = r->received_us = clock_monotonic_us();
     pthread_mutex_init(&r->mu, NULL);
     reply_init(&r->reply);
     buf_init(&r->body, SIZE_MAX / 2);
@@ -109,6 +114,7 @@ struct request *request_new(struct server *s, struct MHD_Connection *connection)
         snprintf(r->who, sizeof r->who, "anonymous");
     copy_header(connection, "Content-Type", r->content_type, sizeof r->content_type);
     plain_type(r->content_type);
+    copy_header(connection, "X-Kennel-Timeout-Ms", r->timeout, sizeof r->timeout);
     copy_header(connection, "If-None-Match", r->if_none_match, sizeof r->if_none_match);
     copy_header(connection, "Last-Event-ID", r->last_event_id, sizeof r->last_event_id);
     read_idempotency_key(r);
@@ -220,8 +226,50 @@ enum err_code request_version(const struct request *r, int64_t *ret, struct err 
     return ERR_OK;
 }
 
+enum err_code request_deadline(const struct request *r, int64_t *ret, struct err *e)
+{
+    int64_t ms = r->server->options.score_timeout_ms;
+    if (r->timeout[0] && (!read_int(r->timeout, &ms) || ms < 1 || ms > SERVER_TIMEOUT_MAX_MS))
+        return err_set(e, ERR_FIELD_RANGE,
+                       "X-Kennel-Timeout-Ms must be an integer from 1 to %d, is \"%s\"",
+                       SERVER_TIMEOUT_MAX_MS, r->timeout);
+    *ret = r->received_us + ms * 1000;
+    return ERR_OK;
+}
+
+void request_to_task(struct request *r)
+{
+    r->wants_task = true;
+}
+
+void request_scored(struct request *r, const struct score_result *result)
+{
+    snprintf(r->scored.model, sizeof r->scored.model, "%s", result->model);
+    r->scored.version = result->version;
+    r->scored.times = result->times;
+}
+
+/* Whether the other side has shut down and left nothing to read. The descriptor is closed only once
+ * the connection has gone, which takes the lock. */
+bool request_client_gone(void *request)
+{
+    struct request *r = request;
+    bool gone = true;
+    pthread_mutex_lock(&r->mu);
+    if (r->connection) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        struct pollfd hangup = { .fd = info->connect_fd, .events = POLLRDHUP };
+        int unread = 0;
+        gone = poll(&hangup, 1, 0) > 0 && ioctl(hangup.fd, FIONREAD, &unread) == 0 && !unread;
+    }
+    pthread_mutex_unlock(&r->mu);
+    return gone;
+}
+
 void request_fail(struct request *r, const struct err *err)
 {
+    meter_add(r->server->meters, HTTP_REJECTS, (const char *[]){ err_slug(err->code) }, 1);
     char route[ROUTE_PATH + 32];
     snprintf(route, sizeof route, "%s %s", r->method,
              r->match.route ? r->match.route->pattern : r->match.path);

@@ -16,6 +16,7 @@
 #include "api/reply.h"
 #include "api/router.h"
 #include "daemon/role.h"
+#include "daemon/scorer.h"
 
 struct MHD_Connection;
 
@@ -25,6 +26,13 @@ enum request_stage { REQUEST_HEADERS, REQUEST_BODY, REQUEST_ENDED, REQUEST_REPLI
 
 struct request_pair {
     char *name, *value; /* owned; one allocation each */
+};
+
+/* What the scorer said, for meters, log and trace. */
+struct request_score {
+    char model[SERVE_NAME]; /* "" when it did not come so far */
+    int64_t version;
+    struct score_times times;
 };
 
 struct request {
@@ -38,6 +46,8 @@ struct request {
     char if_none_match[REQUEST_TEXT];
     char idempotency_key[REQUEST_TEXT]; /* "" when none */
     char last_event_id[REQUEST_TEXT];   /* "" when none */
+    char timeout[16];                   /* X-Kennel-Timeout-Ms; "" when none */
+    struct request_score scored;
     struct request_pair query[REQUEST_QUERY];
     int query_count;
     char content_encoding[REQUEST_TEXT]; /* as sent; "" when none */
@@ -50,6 +60,7 @@ struct request {
     const char *problem_name; /* an extra member of a problem that the handler is about to return */
     json_t *problem_extra;    /* owned */
     bool deferred;
+    bool on_http_thread; /* the handler must not touch the disk */
 
     /* the dispatcher's */
     char method[16];
@@ -60,6 +71,9 @@ struct request {
     uint64_t declared; /* Content-Length; UINT64_MAX when chunked */
     uint64_t limit;    /* bytes of body */
     uint64_t received;
+    int64_t begun_us, received_us; /* clock_monotonic_us(): its headers, its last byte */
+    uint64_t reply_bytes;
+    bool wants_task;
     size_t buffered;                               /* part of server->buffered */
     struct request *next_upload, *previous_upload; /* guarded by server->mu */
 
@@ -87,6 +101,17 @@ enum err_code request_int(const char *name, const char *text, int64_t min, int64
 enum err_code request_json(const struct request *r, json_t **ret, struct err *e) MUST_USE;
 /* A version number in the path. ERR_VERSION_UNKNOWN for what cannot be one. */
 enum err_code request_version(const struct request *r, int64_t *ret, struct err *e) MUST_USE;
+
+/* When nobody waits for a score any more, clock_monotonic_us(): what X-Kennel-Timeout-Ms says, or
+ * the server's own. ERR_FIELD_RANGE. */
+enum err_code request_deadline(const struct request *r, int64_t *ret, struct err *e) MUST_USE;
+/* The handler returns ERR_OK after this, with nothing set, and is called again on a task thread. */
+void request_to_task(struct request *r);
+/* Every done() of a score says so. */
+void request_scored(struct request *r, const struct score_result *result);
+/* The client has closed its connection (or its half of it): nobody reads the reply. Asked while the
+ * request works. */
+bool request_client_gone(void *request);
 
 /* The reply is complete: it goes out. Drops the worker's reference. */
 void request_finish(struct request *r);

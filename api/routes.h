@@ -5,6 +5,7 @@
 #include "api/router.h"
 
 extern const struct route routes_system[];
+extern const struct route routes_metrics[];
 extern const struct route routes_score[];
 extern const struct route routes_datasets[];
 extern const struct route routes_backbones[];

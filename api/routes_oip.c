@@ -15,9 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As for every score: nobody waits longer. */
-enum { DEADLINE_US = 30 * 1000 * 1000 };
-
 CLEANUP_DEFINE(struct serve_ref, serve_release);
 
 /* -- the server ----------------------------------------------------------------------------------
@@ -128,17 +125,16 @@ static void free_inference(void *context)
 }
 
 static enum err_code submit(struct request *r, struct serve_ref *ref, struct oip_request *q,
-                            struct err *e)
+                            int64_t deadline, struct err *e)
 {
     int64_t now = clock_monotonic_us();
-    bool sooner = q->timeout_us && q->timeout_us < DEADLINE_US;
+    bool sooner = q->timeout_us && q->timeout_us < deadline - now;
     const struct score_batch_plan plan = { .request = r,
                                            .ref = ref,
                                            .items = q->items,
                                            .count = q->count,
                                            .top = oip_request_top(q),
-                                           .deadline_us =
-                                               now + (sooner ? q->timeout_us : DEADLINE_US),
+                                           .deadline_us = sooner ? now + q->timeout_us : deadline,
                                            .write = write_inference,
                                            .free_context = free_inference,
                                            .context = q };
@@ -151,7 +147,12 @@ static enum err_code infer(struct request *r, struct err *e)
     CLEANUP(cleanup_free) struct oip_request *q = calloc(1, sizeof *q);
     if (!q)
         return err_set(e, ERR_NOMEM, "no memory for an inference");
+    int64_t deadline;
     enum err_code code = inference_borrow(r, &ref, e);
+    if (!code && !ref)
+        return ERR_OK; /* a task thread will call again */
+    if (!code)
+        code = request_deadline(r, &deadline, e);
     if (!code)
         code = inference_unpack(r, e);
     if (code)
@@ -160,7 +161,7 @@ static enum err_code infer(struct request *r, struct err *e)
     code = oip_request_read(&t, r->body.data, r->body.len, r->inference_header_length, q, e);
     if (code)
         return code;
-    code = submit(r, ref, q, e);
+    code = submit(r, ref, q, deadline, e);
     if (code) {
         oip_request_fini(q);
         return code;

@@ -4,10 +4,8 @@
 #include "api/routes.h"
 #include "api/score_body.h"
 #include "api/score_reply.h"
-#include "data/base/clock.h"
 
-/* Nobody waits longer for an answer; the scorer drops what is older. */
-enum { DEADLINE_US = 30 * 1000 * 1000, TOP_DEFAULT = 5, TOP_MAX = 10000 };
+enum { TOP_DEFAULT = 5, TOP_MAX = 10000 };
 
 static enum err_code write_workshop(struct request *r, const struct score_result *result,
                                     struct err *e)
@@ -27,6 +25,7 @@ static void finish(struct request *r, const struct score_result *result,
                    enum err_code (*write)(struct request *, const struct score_result *,
                                           struct err *))
 {
+    request_scored(r, result);
     struct err e = result->err;
     enum err_code code = result->code;
     if (!code && !result->count)
@@ -53,22 +52,38 @@ static void done_predictions(void *context, const struct score_result *result)
     finish(context, result, write_predictions);
 }
 
+/* *ret NULL: only a thread that may wait can tell. */
+static enum err_code borrow(struct request *r, const char *model, int64_t version,
+                            struct serve_ref **ret, struct err *e)
+{
+    struct serve *serve = r->server->parts.serve;
+    return r->on_http_thread ? serve_borrow_loaded(serve, model, version, ret, e)
+                             : serve_borrow(serve, model, version, ret, e);
+}
+
 static enum err_code submit(struct request *r, const char *model, int64_t version, int top,
                             void (*done)(void *, const struct score_result *), struct err *e)
 {
     const struct buf *picture;
-    enum err_code code = score_body_picture(r, &picture, e);
+    int64_t deadline;
+    enum err_code code = request_deadline(r, &deadline, e);
+    if (!code)
+        code = score_body_picture(r, &picture, e);
+    struct serve_ref *ref = NULL;
+    if (!code)
+        code = borrow(r, model, version, &ref, e);
     if (code)
         return code;
-    struct serve_ref *ref;
-    code = serve_borrow(r->server->parts.serve, model, version, &ref, e);
-    if (code)
-        return code;
+    if (!ref) {
+        request_to_task(r);
+        return ERR_OK;
+    }
     struct score_request q = { .ref = ref,
                                .bytes = picture->data,
                                .len = picture->len,
                                .top = top,
-                               .deadline_us = clock_monotonic_us() + DEADLINE_US,
+                               .deadline_us = deadline,
+                               .gone = request_client_gone,
                                .done = done,
                                .context = r };
     r->deferred = true;
@@ -107,7 +122,6 @@ static enum err_code score_version(struct request *r, struct err *e)
     return code ? code : score_predictions(r, version, e);
 }
 
-/* A version that is not in production may have to be loaded first: on a task thread. */
 const struct route routes_score[] = {
     { "POST", "/score", BODY_SCORE_JSON, RUN_SCORE, NULL, score_default,
       "Classify a picture with the default model", ACCESS_SCORE },
@@ -115,7 +129,7 @@ const struct route routes_score[] = {
       "Classify a picture with a named model, in the workshop's form", ACCESS_SCORE },
     { "POST", "/api/v1/models/{m}/score", BODY_SCORE, RUN_SCORE, "top", score_model,
       "Classify a picture with the production version", ACCESS_SCORE },
-    { "POST", "/api/v1/models/{m}/versions/{v}/score", BODY_SCORE, RUN_TASK, "top", score_version,
+    { "POST", "/api/v1/models/{m}/versions/{v}/score", BODY_SCORE, RUN_SCORE, "top", score_version,
       "Classify a picture with one version", ACCESS_SCORE },
     { 0 },
 };

@@ -21,12 +21,8 @@ static enum err_code livez(struct request *r, struct err *e)
 
 static json_t *default_model(struct serve *serve)
 {
-    struct serve_ref *ref;
-    if (serve_borrow(serve, NULL, 0, &ref, NULL) != ERR_OK)
-        return json_null();
-    json_t *name = json_string(serve_ref_model(ref));
-    serve_release(ref);
-    return name;
+    char name[SERVE_NAME];
+    return serve_default_name(serve, name) ? json_string(name) : json_null();
 }
 
 /* Not ready is no fault of anybody's: it is told in the same form, with 503. */

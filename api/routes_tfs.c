@@ -5,14 +5,10 @@
 #include "api/tfs_request.h"
 #include "daemon/models.h"
 #include "data/base/cleanup.h"
-#include "data/base/clock.h"
 #include "data/base/json.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* As for every score: nobody waits longer. */
-enum { DEADLINE_US = 30 * 1000 * 1000 };
 
 CLEANUP_DEFINE(struct serve_ref, serve_release);
 
@@ -39,7 +35,12 @@ static enum err_code predict(struct request *r, struct err *e)
     CLEANUP(cleanup_free) struct tfs_request *q = calloc(1, sizeof *q);
     if (!q)
         return err_set(e, ERR_NOMEM, "no memory for a prediction");
+    int64_t deadline;
     enum err_code code = inference_borrow(r, &ref, e);
+    if (!code && !ref)
+        return ERR_OK; /* a task thread will call again */
+    if (!code)
+        code = request_deadline(r, &deadline, e);
     if (!code)
         code = inference_unpack(r, e);
     if (code)
@@ -52,7 +53,7 @@ static enum err_code predict(struct request *r, struct err *e)
                                            .ref = ref,
                                            .items = q->items,
                                            .count = q->count,
-                                           .deadline_us = clock_monotonic_us() + DEADLINE_US,
+                                           .deadline_us = deadline,
                                            .write = write_predictions,
                                            .free_context = free_request,
                                            .context = q };

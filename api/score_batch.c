@@ -68,11 +68,19 @@ static void arrive(struct joined *j, int place, int parts, const struct err *err
         answer(j);
 }
 
+static bool gone(void *context)
+{
+    const struct part *p = context;
+    return request_client_gone(p->owner->plan.request);
+}
+
 static void done(void *context, const struct score_result *result)
 {
     const struct part *p = context;
     struct joined *j = p->owner;
     struct score_batch *b = &j->batch;
+    if (p->place == 0) /* stands for all */
+        request_scored(j->plan.request, result);
     if (result->code) {
         struct err e = result->err;
         e.code = result->code;
@@ -121,6 +129,7 @@ static enum err_code submit_part(struct joined *j, int place, struct err *e)
                                .len = item->len,
                                .top = j->batch.top ? j->batch.top : 1,
                                .deadline_us = j->plan.deadline_us,
+                               .gone = gone,
                                .done = done,
                                .context = &j->parts[place] };
     serve_share(q.ref);

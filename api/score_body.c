@@ -70,7 +70,9 @@ enum err_code score_body_picture(struct request *r, const struct buf **ret, stru
     bool json = r->match.route->body == BODY_SCORE_JSON || media_is_json(r->content_type) ||
                 (!image && looks_like_json(&r->body));
     const struct buf *picture = &r->body;
-    if (json) {
+    if (json && r->picture.len) { /* decoded before the request went to a task thread */
+        picture = &r->picture;
+    } else if (json) {
         enum err_code code = from_json(r, e);
         if (code)
             return code;

@@ -3,12 +3,14 @@
 #include "api/core.h"
 #include "api/dispatch.h"
 #include "api/event_stream.h"
+#include "api/http_meters.h"
 #include "api/listen.h"
 #include "api/request.h"
 #include "daemon/bell.h"
 #include "daemon/db.h"
 #include "daemon/jobs.h"
 #include "daemon/keys.h"
+#include "data/base/clock.h"
 #include "data/base/log.h"
 
 #include <errno.h>
@@ -32,7 +34,8 @@ void server_options_default(struct server_options *o)
                                   .max_connections = 4096,
                                   .idle_seconds = 60,
                                   .max_streams = 64,
-                                  .import_threads = 2 };
+                                  .import_threads = 2,
+                                  .score_timeout_ms = 30000 };
 }
 
 /* -- what is going on ---------------------------------------------------------------------------
@@ -214,6 +217,8 @@ static enum err_code start_parts(struct server *s, struct err *e)
 {
     enum err_code code = resolve_import_root(s, e);
     if (!code)
+        code = http_meters_new(&s->meters, e);
+    if (!code)
         code = tasks_new(s->options.task_threads, &s->tasks, e);
     if (!code)
         code = park_new(&s->park, e);
@@ -235,6 +240,7 @@ enum err_code server_new(const struct server_options *o, const struct server_par
     s->parts = *parts;
     s->limits = *state_limits(parts->state);
     s->routes = routes();
+    s->started_ms = clock_utc_ms();
     pthread_mutex_init(&s->mu, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -302,6 +308,7 @@ void server_free(struct server *s)
     tasks_free(s->tasks);
     park_free(s->park);
     tls_free(s->tls);
+    meters_free(s->meters);
     free(s->import_root);
     pthread_cond_destroy(&s->idle);
     pthread_mutex_destroy(&s->mu);

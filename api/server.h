@@ -15,9 +15,12 @@
 struct server;
 struct state;
 struct jobs;
+struct meters;
 struct serve;
 struct scorer;
 struct keys;
+
+enum { SERVER_TIMEOUT_MAX_MS = 600000 };
 
 struct server_options {
     const char *listen;      /* "127.0.0.1:5001", "[::1]:5001"; port 0: any free one */
@@ -32,6 +35,7 @@ struct server_options {
     int import_threads;
     bool allow_remote;              /* listen beyond loopback although there are no keys */
     const char *tls_cert, *tls_key; /* PEM files; both or neither */
+    int score_timeout_ms;           /* of a score that does not say: default 30000 */
 };
 void server_options_default(struct server_options *o);
 
@@ -41,6 +45,7 @@ struct server_parts { /* borrowed; they outlive the server */
     struct serve *serve;
     struct scorer *scorer;
     struct keys *keys;
+    struct meters *meters; /* of the parts: daemon/score_meters.h */
 };
 
 enum err_code server_new(const struct server_options *o, const struct server_parts *parts,

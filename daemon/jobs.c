@@ -228,3 +228,42 @@ enum err_code jobs_cancel(struct jobs *j, const char *id, const char *who, json_
     runner_tell(j->runner, id);
     return jobs_show(j, id, ret, e);
 }
+
+static enum err_code count_states(struct db_tx *t, json_t *states, struct err *e)
+{
+    CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
+    enum err_code r = ERR_OK;
+    for (int i = 0; !r && i < JOB_STATES; i++)
+        r = json_put(states, job_state_text((enum job_state)i), json_integer(0), e);
+    bool more = false;
+    if (!r)
+        r = db_query(t, &rows, e, "SELECT state, count(*) FROM job GROUP BY state");
+    while (!r && !(r = db_next(rows, &more, e)) && more)
+        r = json_put(states, db_text(rows, 0), db_json_int(rows, 1), e);
+    return r;
+}
+
+enum err_code jobs_count(struct jobs *j, json_t **ret, struct err *e)
+{
+    CLEANUP(db_end_p) struct db_tx *t = NULL;
+    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
+    CLEANUP(json_decref_p) json_t *states = json_object();
+    if (!states)
+        return err_set(e, ERR_NOMEM, "no memory to count jobs");
+    enum err_code r = db_read(state_db(j->state), &t, e);
+    if (!r)
+        r = count_states(t, states, e);
+    if (!r)
+        r = db_get(t, &row, e,
+                   "SELECT coalesce(sum(d.pictures), 0), coalesce(sum(j.forward_passes), 0) FROM "
+                   "job j JOIN dataset_version d ON d.dataset = j.dataset AND "
+                   "d.number = j.dataset_version WHERE j.version IS NOT NULL");
+    if (r)
+        return r;
+    json_t *counts = json_pack("{s:O, s:o, s:o}", "states", states, "pictures", db_json_int(row, 0),
+                               "forward_passes", db_json_int(row, 1));
+    if (!counts)
+        return err_set(e, ERR_NOMEM, "no memory to count jobs");
+    *ret = counts;
+    return ERR_OK;
+}

@@ -73,6 +73,10 @@ enum err_code jobs_show(struct jobs *j, const char *id, json_t **ret, struct err
 /* Newest first; state and model may be NULL. At most limit. */
 enum err_code jobs_list(struct jobs *j, const char *state, const char *model, int limit,
                         json_t **ret, struct err *e) MUST_USE;
+/* {"states": {STATE: n, ...}, "pictures": n, "forward_passes": n}: how many jobs are in each state,
+ * and of those that made a version the pictures of their dataset versions and what they computed.
+ */
+enum err_code jobs_count(struct jobs *j, json_t **ret, struct err *e) MUST_USE;
 /* True for the four terminal states. */
 bool jobs_state_is_final(const char *state);
 /* ERR_JOB_STATE when it has ended already. */

@@ -9,6 +9,7 @@
 #include "api/server.h"
 #include "daemon/jobs.h"
 #include "daemon/keys.h"
+#include "daemon/score_meters.h"
 #include "daemon/scorer.h"
 #include "daemon/serve.h"
 #include "daemon/worker.h"
@@ -33,8 +34,8 @@ struct options {
     struct buf config;       /* its text, which options point into */
     const char *state;       /* NULL: default_state() */
     const char *port_file;
-    const char *default_model;
     const char *keys_file;
+    struct serve_options serve;
     struct server_options server;
     struct limits limits;
     struct scorer_options scorer;
@@ -78,7 +79,7 @@ static size_t list_flags(struct options *o, struct flag ret[FLAGS_MAX])
         { "tls-cert", "FILE", KIND_TEXT, &o->server.tls_cert, 0, 0,
           "certificate chain in PEM: answer HTTPS; read again on SIGHUP" },
         { "tls-key", "FILE", KIND_TEXT, &o->server.tls_key, 0, 0, "its private key in PEM" },
-        { "default-model", "NAME", KIND_TEXT, &o->default_model, 0, 0,
+        { "default-model", "NAME", KIND_TEXT, &o->serve.default_model, 0, 0,
           "answers /score; without it the only model in production" },
         { "import-root", "DIR", KIND_TEXT, &o->server.import_root, 0, 0,
           "folder below which imports by path are allowed" },
@@ -87,6 +88,14 @@ static size_t list_flags(struct options *o, struct flag ret[FLAGS_MAX])
         { "score-threads", "N", KIND_COUNT, &o->scorer.threads, 1, 1024, "that score pictures" },
         { "score-queue", "N", KIND_COUNT, &o->scorer.queue, 1, 1 << 20,
           "pictures that may wait to be scored" },
+        { "score-timeout-ms", "N", KIND_COUNT, &o->server.score_timeout_ms, 1,
+          SERVER_TIMEOUT_MAX_MS, "after which nobody waits for a score" },
+        { "max-batch", "N", KIND_COUNT, &o->scorer.max_batch, 1, 1024,
+          "pictures that a scoring thread takes at once" },
+        { "max-delay-us", "N", KIND_COUNT, &o->scorer.max_delay_us, 0, 1000000,
+          "that it waits for more of them" },
+        { "plan-memory", "BYTES", KIND_SIZE, &o->serve.plan_memory, 0, many,
+          "of loaded model versions; the one used longest ago is given up; 0: no limit" },
         { "http-threads", "N", KIND_COUNT, &o->server.http_threads, 1, 256,
           "that parse and reply" },
         { "task-threads", "N", KIND_COUNT, &o->server.task_threads, 1, 256,
@@ -131,7 +140,7 @@ static void options_default(struct options *o)
     limits_default(&o->limits);
     o->server.listen = "127.0.0.1:5001";
     o->server.import_threads = cores;
-    o->scorer = (struct scorer_options){ .threads = cores, .queue = 256 };
+    o->scorer = (struct scorer_options){ .threads = cores, .queue = 256, .max_batch = 1 };
     /* The kernel's link names this very file, even after an upgrade has replaced its path. */
     o->jobs =
         (struct jobs_options){ .executable = "/proc/self/exe", .threads = cores, .runners = 1 };
@@ -335,6 +344,7 @@ static int run_worker(int argc, char **argv)
 }
 
 struct parts {
+    struct meters *meters;
     struct state *state;
     struct serve *serve;
     struct scorer *scorer;
@@ -345,25 +355,34 @@ struct parts {
 
 static enum err_code start(const struct options *o, struct parts *p, struct err *e)
 {
-    enum err_code r = state_open(o->state, &o->limits, &p->state, e);
+    enum err_code r = score_meters_new(&p->meters, e);
+    if (!r)
+        r = state_open(o->state, &o->limits, &p->state, e);
     if (r)
         return r;
-    r = serve_new(p->state, o->default_model, &p->serve, e);
+    struct serve_options serve = o->serve;
+    serve.meters = p->meters;
+    r = serve_new(p->state, &serve, &p->serve, e);
     if (r && !p->serve)
         return r;
     if (r) /* jobs and the other models are not to wait for one that cannot be loaded */
         log_event("error", "model_not_loaded", "code", err_slug(e->code), "message", e->message,
                   NULL);
-    r = scorer_new(&o->scorer, &p->scorer, e);
+    struct scorer_options scorer = o->scorer;
+    scorer.meters = p->meters;
+    r = scorer_new(&scorer, &p->scorer, e);
     if (!r)
         r = jobs_new(p->state, &o->jobs, &p->jobs, e);
     if (!r)
         r = keys_new(p->state, o->keys_file, &p->keys, e);
     if (r)
         return r;
-    const struct server_parts parts = {
-        .state = p->state, .jobs = p->jobs, .serve = p->serve, .scorer = p->scorer, .keys = p->keys
-    };
+    const struct server_parts parts = { .state = p->state,
+                                        .jobs = p->jobs,
+                                        .serve = p->serve,
+                                        .scorer = p->scorer,
+                                        .meters = p->meters,
+                                        .keys = p->keys };
     r = server_new(&o->server, &parts, &p->server, e);
     if (!r)
         r = jobs_start(p->jobs, e);
@@ -381,6 +400,7 @@ static void stop(struct parts *p)
     serve_free(p->serve);
     if (p->state)
         state_close(p->state);
+    meters_free(p->meters);
 }
 
 /* On SIGHUP. What cannot be read stays as it was. */
@@ -463,7 +483,7 @@ int main(int argc, char **argv)
         return status;
     struct err e;
     CLEANUP(cleanup_free) char *state = NULL;
-    if ((o.default_model && name_check(o.default_model, "--default-model", &e)) ||
+    if ((o.serve.default_model && name_check(o.serve.default_model, "--default-model", &e)) ||
         (!o.state && default_state(&state, &e))) {
         fprintf(stderr, "kenneld: %s\n", e.message);
         return 2;

@@ -7,10 +7,15 @@
  * an increment under it; loading and freeing, which take milliseconds, happen outside, so borrowers
  * wait for no one. The slots and the kept list each hold one borrow of what they name.
  *
- * A version is immutable, so a kept snapshot is never stale. */
+ * A version is immutable, so a kept snapshot is never stale.
+ *
+ * Under a memory budget a slot may lose its snapshot. Who finds it empty loads it, one thread a
+ * slot while the others wait for that one; a swap meanwhile wins over the load, because it is what
+ * was committed later. */
 #include "daemon/serve.h"
 
 #include "daemon/db.h"
+#include "daemon/score_meters.h"
 #include "daemon/snapshot.h"
 #include "data/base/cleanup.h"
 
@@ -22,11 +27,15 @@ enum { KEPT_MAX = 4 };
 struct serve {
     struct state *state; /* borrowed */
     char *default_model; /* owned; NULL: the only one in production */
+    uint64_t plan_memory;
+    struct meters *meters; /* borrowed */
 
     pthread_mutex_t moves; /* see serve_moves_lock() */
     pthread_mutex_t mu;
     struct serve_slot *slots;         /* guarded by mu */
     struct serve_ref *kept[KEPT_MAX]; /* guarded by mu */
+    uint64_t borrows;                 /* ever; guarded by mu */
+    pthread_cond_t loaded;            /* a slot's load has ended */
 };
 
 static struct serve_slot *find_slot(struct serve *v, const char *model)
@@ -59,7 +68,79 @@ void serve_release(struct serve_ref *r)
 enum err_code serve_load(struct serve *v, const char *model, int64_t version,
                          struct serve_ref **ret, struct err *e)
 {
-    return snapshot_load(v, v->state, model, version, ret, e);
+    enum err_code r = snapshot_load(v, v->state, model, version, ret, e);
+    /* A name that nobody checked is not to become a label. */
+    if (r != ERR_MODEL_UNKNOWN && r != ERR_VERSION_UNKNOWN)
+        meter_add(v->meters, SERVE_LOADS, (const char *[]){ model, r ? "failed" : "ok" }, 1);
+    return r;
+}
+
+/* -- the memory budget --------------------------------------------------------------------------
+ */
+
+static uint64_t sum_bytes(const struct serve *v, int *ret_versions)
+{
+    uint64_t bytes = 0;
+    int versions = 0;
+    for (struct serve_slot *slot = v->slots; slot; slot = slot->next)
+        if (slot->current) {
+            bytes += snapshot_bytes(slot->current);
+            versions++;
+        }
+    for (int i = 0; i < KEPT_MAX && v->kept[i]; i++, versions++)
+        bytes += snapshot_bytes(v->kept[i]);
+    *ret_versions = versions;
+    return bytes;
+}
+
+/* Where the snapshot that was used longest ago is held; NULL when it is keep alone. Holds mu. */
+static struct serve_ref **find_oldest(struct serve *v, const struct serve_ref *keep)
+{
+    struct serve_ref **oldest = NULL;
+    for (struct serve_slot *slot = v->slots; slot; slot = slot->next)
+        if (slot->current && slot->current != keep &&
+            (!oldest || slot->current->used < (*oldest)->used))
+            oldest = &slot->current;
+    for (int i = 0; i < KEPT_MAX && v->kept[i]; i++)
+        if (v->kept[i] != keep && (!oldest || v->kept[i]->used < (*oldest)->used))
+            oldest = &v->kept[i];
+    return oldest;
+}
+
+/* Adds to the list for drop() what is to be given up so that the rest fits. Holds mu. */
+static void give_up(struct serve *v, const struct serve_ref *keep, struct serve_ref **list)
+{
+    struct serve_ref **oldest;
+    int versions;
+    while (v->plan_memory && sum_bytes(v, &versions) > v->plan_memory &&
+           (oldest = find_oldest(v, keep))) {
+        struct serve_ref *r = STEAL(*oldest);
+        r->next_given_up = *list;
+        *list = r;
+        int kept = 0;
+        for (int i = 0; i < KEPT_MAX; i++)
+            if (v->kept[i])
+                v->kept[kept++] = v->kept[i];
+        while (kept < KEPT_MAX)
+            v->kept[kept++] = NULL;
+    }
+}
+
+static void drop(struct serve *v, struct serve_ref *list)
+{
+    while (list) {
+        struct serve_ref *next = list->next_given_up;
+        meter_add(v->meters, SERVE_UNLOADS, (const char *[]){ list->model }, 1);
+        serve_release(list);
+        list = next;
+    }
+}
+
+void serve_memory(struct serve *v, int *ret_versions, uint64_t *ret_bytes)
+{
+    pthread_mutex_lock(&v->mu);
+    *ret_bytes = sum_bytes(v, ret_versions);
+    pthread_mutex_unlock(&v->mu);
 }
 
 void serve_swap(struct serve *v, struct serve_ref *next)
@@ -74,8 +155,15 @@ void serve_swap(struct serve *v, struct serve_ref *next)
     struct serve_ref *old = slot->current;
     slot->current = next;
     slot->unloaded = false;
+    slot->version = next->version;
+    slot->failure.code = ERR_OK;
+    next->used = ++v->borrows;
+    struct serve_ref *given_up = NULL;
+    give_up(v, next, &given_up);
+    meter_add(v->meters, SERVE_SWAPS, (const char *[]){ next->model }, 1);
     pthread_mutex_unlock(&v->mu);
     serve_release(old);
+    drop(v, given_up);
 }
 
 void serve_moves_lock(struct serve *v)
@@ -93,7 +181,7 @@ bool serve_ready(struct serve *v)
     bool ready = true;
     pthread_mutex_lock(&v->mu);
     for (struct serve_slot *slot = v->slots; slot; slot = slot->next)
-        ready = ready && (slot->current || slot->unloaded);
+        ready = ready && (!slot->failure.code || slot->unloaded);
     pthread_mutex_unlock(&v->mu);
     return ready;
 }
@@ -113,74 +201,133 @@ static enum err_code refuse_model(struct serve *v, const char *model, struct err
     return err_set(e, ERR_NOT_PROMOTED, "model \"%s\" has no version in production", model);
 }
 
-/* Sets *ret, or *ret_failure to why there is none; false when the name is not there at all. */
-static bool borrow_production(struct serve *v, const char *model, struct serve_ref **ret,
-                              struct err *ret_failure)
-{
-    pthread_mutex_lock(&v->mu);
-    struct serve_slot *slot = find_slot(v, model);
-    struct serve_ref *r = slot ? slot->current : NULL;
-    if (r)
-        r->borrows++;
-    else if (slot)
-        *ret_failure = slot->failure;
-    pthread_mutex_unlock(&v->mu);
-    *ret = r;
-    return slot != NULL;
-}
+/* -- production ---------------------------------------------------------------------------------
+ */
 
-static enum err_code borrow_named(struct serve *v, const char *model, struct serve_ref **ret,
-                                  struct err *e)
+/* The model's slot, or the default's where model is NULL. *ret NULL with ERR_OK: the database knows
+ * why there is none. Holds mu. */
+static enum err_code find_wanted(struct serve *v, const char *model, struct serve_slot **ret,
+                                 struct err *e)
 {
-    struct serve_ref *r = NULL;
-    struct err failure;
-    if (!borrow_production(v, model, &r, &failure))
-        return refuse_model(v, model, e);
-    if (!r)
-        return err_set(e, failure.code, "%s", failure.message);
-    *ret = r;
-    return ERR_OK;
-}
-
-/* Without a configured default: the only model in production. */
-static enum err_code borrow_only(struct serve *v, struct serve_ref **ret, struct err *e)
-{
-    struct err failure;
-    struct serve_ref *r = NULL;
-    pthread_mutex_lock(&v->mu);
-    struct serve_slot *slot = v->slots;
-    bool none = !slot, many = slot && slot->next;
-    if (slot && !many) {
-        r = slot->current;
-        if (r)
-            r->borrows++;
-        else
-            failure = slot->failure;
+    if (!model)
+        model = v->default_model;
+    if (model) {
+        *ret = find_slot(v, model);
+        return ERR_OK;
     }
-    pthread_mutex_unlock(&v->mu);
-    if (none)
+    if (!v->slots)
         return err_set(e, ERR_NOT_PROMOTED, "no model has a version in production yet");
-    if (many)
+    if (v->slots->next)
         return err_set(e, ERR_MODEL_AMBIGUOUS,
                        "several models are in production and none is the default: name one, or "
                        "start kenneld with --default-model");
-    if (!r)
-        return err_set(e, failure.code, "%s", failure.message);
-    *ret = r;
+    *ret = v->slots;
     return ERR_OK;
 }
 
-static enum err_code borrow_default(struct serve *v, struct serve_ref **ret, struct err *e)
+static struct serve_ref *lend(struct serve *v, struct serve_ref *r)
 {
-    if (!v->default_model)
-        return borrow_only(v, ret, e);
-    enum err_code r = borrow_named(v, v->default_model, ret, e);
-    /* A default that is not made yet is no mistake of whoever asks for a score. */
-    if (r == ERR_MODEL_UNKNOWN)
-        return err_set(e, ERR_NOT_PROMOTED, "the default model \"%s\" does not exist yet",
-                       v->default_model);
+    r->borrows++;
+    r->used = ++v->borrows;
     return r;
 }
+
+/* Loads what the slot stands for. Holds mu, but not while it loads: a swap may come meanwhile.
+ * given_up: a list for drop(), once mu is free. */
+static enum err_code fill(struct serve *v, struct serve_slot *slot, struct serve_ref **given_up,
+                          struct err *e)
+{
+    struct serve_ref *loaded = NULL;
+    int64_t version = slot->version;
+    slot->loading = true;
+    pthread_mutex_unlock(&v->mu);
+    enum err_code r = serve_load(v, slot->name, version, &loaded, e);
+    pthread_mutex_lock(&v->mu);
+    slot->loading = false;
+    pthread_cond_broadcast(&v->loaded);
+    if (r)
+        return r;
+    if (!slot->current && !slot->failure.code && slot->version == version) {
+        slot->current = STEAL(loaded);
+        slot->current->used = ++v->borrows;
+        give_up(v, slot->current, given_up);
+    } else {
+        loaded->next_given_up = *given_up;
+        *given_up = loaded;
+    }
+    return ERR_OK;
+}
+
+/* Holds mu; see fill(). *ret NULL with ERR_OK: there is no such slot, or it is empty and may_load
+ * is false. */
+static enum err_code borrow_slot(struct serve *v, const char *model, bool may_load,
+                                 struct serve_ref **ret, struct serve_ref **given_up, struct err *e)
+{
+    struct serve_slot *slot = NULL;
+    for (;;) {
+        enum err_code r = find_wanted(v, model, &slot, e);
+        if (r || !slot)
+            return r;
+        if (slot->current) {
+            *ret = lend(v, slot->current);
+            return ERR_OK;
+        }
+        if (slot->failure.code)
+            return err_set(e, slot->failure.code, "%s", slot->failure.message);
+        if (!may_load)
+            return ERR_OK;
+        if (slot->loading) {
+            pthread_cond_wait(&v->loaded, &v->mu);
+            continue;
+        }
+        r = fill(v, slot, given_up, e);
+        if (r)
+            return r;
+    }
+}
+
+static void count_borrow(struct serve *v, bool hit)
+{
+    meter_add(v->meters, SERVE_BORROWS, (const char *[]){ hit ? "hit" : "miss" }, 1);
+}
+
+static enum err_code borrow_production(struct serve *v, const char *model, struct serve_ref **ret,
+                                       struct err *e)
+{
+    struct serve_ref *r = NULL, *given_up = NULL;
+    pthread_mutex_lock(&v->mu);
+    enum err_code code = borrow_slot(v, model, true, &r, &given_up, e);
+    pthread_mutex_unlock(&v->mu);
+    drop(v, given_up);
+    if (code)
+        return code;
+    if (r) {
+        *ret = r;
+        return ERR_OK;
+    }
+    if (model)
+        return refuse_model(v, model, e);
+    code = refuse_model(v, v->default_model, e);
+    /* A default that is not made yet is no mistake of whoever asks for a score. */
+    if (code == ERR_MODEL_UNKNOWN)
+        return err_set(e, ERR_NOT_PROMOTED, "the default model \"%s\" does not exist yet",
+                       v->default_model);
+    return code;
+}
+
+bool serve_default_name(struct serve *v, char ret[SERVE_NAME])
+{
+    struct serve_slot *slot = NULL;
+    pthread_mutex_lock(&v->mu);
+    bool found = !find_wanted(v, NULL, &slot, NULL) && slot && !slot->failure.code;
+    if (found)
+        snprintf(ret, SERVE_NAME, "%s", slot->name);
+    pthread_mutex_unlock(&v->mu);
+    return found;
+}
+
+/* -- versions by number -------------------------------------------------------------------------
+ */
 
 /* Puts a kept snapshot in front; NULL when it is not there. Holds mu. */
 static struct serve_ref *find_kept(struct serve *v, const char *model, int64_t version)
@@ -240,28 +387,50 @@ static struct serve_ref *borrow_loaded(struct serve *v, const char *model, int64
     if (!r || r->version != version)
         r = find_kept(v, model, version);
     if (r)
-        r->borrows++;
+        lend(v, r);
     pthread_mutex_unlock(&v->mu);
     return r;
 }
 
 /* Two threads may load the same version at once; then both are kept until they grow old. */
-static enum err_code borrow_version(struct serve *v, const char *model, int64_t version,
-                                    struct serve_ref **ret, struct err *e)
+static enum err_code load_version(struct serve *v, const char *model, int64_t version,
+                                  struct serve_ref **ret, struct err *e)
 {
-    struct serve_ref *r = borrow_loaded(v, model, version);
-    if (!r) {
-        enum err_code code = serve_load(v, model, version, &r, e);
-        if (code)
-            return code;
+    struct serve_ref *r = NULL;
+    enum err_code code = serve_load(v, model, version, &r, e);
+    if (code)
+        return code;
+    pthread_mutex_lock(&v->mu);
+    lend(v, r);
+    struct serve_ref *oldest = v->kept[KEPT_MAX - 1];
+    memmove(&v->kept[1], &v->kept[0], (KEPT_MAX - 1) * sizeof *v->kept);
+    v->kept[0] = r;
+    struct serve_ref *given_up = NULL;
+    give_up(v, r, &given_up);
+    pthread_mutex_unlock(&v->mu);
+    serve_release(oldest);
+    drop(v, given_up);
+    *ret = r;
+    return ERR_OK;
+}
+
+enum err_code serve_borrow_loaded(struct serve *v, const char *model, int64_t version,
+                                  struct serve_ref **ret, struct err *e)
+{
+    struct serve_ref *r = NULL, *none = NULL;
+    enum err_code code = ERR_OK;
+    char name[SERVE_NAME];
+    if (version == 0) {
         pthread_mutex_lock(&v->mu);
-        r->borrows++;
-        struct serve_ref *oldest = v->kept[KEPT_MAX - 1];
-        memmove(&v->kept[1], &v->kept[0], (KEPT_MAX - 1) * sizeof *v->kept);
-        v->kept[0] = r;
+        code = borrow_slot(v, model, false, &r, &none, e);
         pthread_mutex_unlock(&v->mu);
-        serve_release(oldest);
+    } else if (model || serve_default_name(v, name)) {
+        r = borrow_loaded(v, model ? model : name, version);
     }
+    if (code)
+        return code;
+    if (r)
+        count_borrow(v, true);
     *ret = r;
     return ERR_OK;
 }
@@ -269,19 +438,27 @@ static enum err_code borrow_version(struct serve *v, const char *model, int64_t 
 enum err_code serve_borrow(struct serve *v, const char *model, int64_t version,
                            struct serve_ref **ret, struct err *e)
 {
-    if (!model && version == 0)
-        return borrow_default(v, ret, e);
-    if (version == 0)
-        return borrow_named(v, model, ret, e);
-    if (model)
-        return borrow_version(v, model, version, ret, e);
-    struct serve_ref *production = NULL;
-    enum err_code r = borrow_default(v, &production, e);
-    if (r)
-        return r;
-    r = borrow_version(v, production->model, version, ret, e);
-    serve_release(production);
-    return r;
+    struct serve_ref *r = NULL;
+    enum err_code code = serve_borrow_loaded(v, model, version, &r, e);
+    if (!code && r)
+        *ret = r;
+    if (code || r)
+        return code;
+    if (version == 0) {
+        code = borrow_production(v, model, ret, e);
+    } else if (model) {
+        code = load_version(v, model, version, ret, e);
+    } else {
+        code = borrow_production(v, NULL, &r, e);
+        if (code)
+            return code;
+        code = serve_borrow(v, r->model, version, ret, e);
+        serve_release(r);
+        return code;
+    }
+    if (!code)
+        count_borrow(v, false);
+    return code;
 }
 
 const struct classifier *serve_ref_classifier(const struct serve_ref *r)
@@ -319,8 +496,14 @@ static enum err_code add_production(struct serve *v, const char *model, int64_t 
                 failure.message);
         *ret_failure = slot->failure;
     }
+    slot->version = version;
     slot->next = v->slots;
     v->slots = slot;
+    if (slot->current)
+        slot->current->used = ++v->borrows;
+    struct serve_ref *given_up = NULL;
+    give_up(v, slot->current, &given_up);
+    drop(v, given_up);
     return ERR_OK;
 }
 
@@ -341,7 +524,7 @@ static enum err_code load_all(struct serve *v, struct err *ret_failure, struct e
 
 CLEANUP_DEFINE(struct serve, serve_free);
 
-enum err_code serve_new(struct state *s, const char *default_model, struct serve **ret,
+enum err_code serve_new(struct state *s, const struct serve_options *o, struct serve **ret,
                         struct err *e)
 {
     CLEANUP(serve_free_p) struct serve *v = calloc(1, sizeof *v);
@@ -350,7 +533,10 @@ enum err_code serve_new(struct state *s, const char *default_model, struct serve
     v->state = s;
     pthread_mutex_init(&v->moves, NULL);
     pthread_mutex_init(&v->mu, NULL);
-    if (default_model && !(v->default_model = strdup(default_model)))
+    pthread_cond_init(&v->loaded, NULL);
+    v->plan_memory = o->plan_memory;
+    v->meters = o->meters;
+    if (o->default_model && !(v->default_model = strdup(o->default_model)))
         return err_set(e, ERR_NOMEM, "no memory to serve models");
     struct err failure = { .code = ERR_OK };
     enum err_code r = load_all(v, &failure, e);
@@ -372,6 +558,7 @@ void serve_free(struct serve *v)
         serve_slot_free(v->slots);
         v->slots = next;
     }
+    pthread_cond_destroy(&v->loaded);
     pthread_mutex_destroy(&v->mu);
     pthread_mutex_destroy(&v->moves);
     free(v->default_model);

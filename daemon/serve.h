@@ -17,14 +17,21 @@ struct serve;
 struct serve_ref;
 struct serve_scratch;
 
-/* default_model may be NULL: then the only model in production is the default. Loads and warms
- * every production version. A version that cannot be loaded is logged by the caller: *ret is made
- * all the same, and serve_ready() stays false. */
-enum err_code serve_new(struct state *s, const char *default_model, struct serve **ret,
+struct serve_options {
+    const char *default_model; /* NULL: the only model in production is the default */
+    uint64_t plan_memory;      /* bytes of loaded versions together; 0: no limit. --plan-memory */
+    struct meters *meters;     /* daemon/score_meters.h; borrowed; NULL: nothing is counted */
+};
+
+/* Loads and warms every production version. A version that cannot be loaded is logged by the
+ * caller: *ret is made all the same, and serve_ready() stays false.
+ * What has been used longest ago is given up while all together are more than plan_memory, but for
+ * the one that is asked for; it is loaded again when it is asked for. */
+enum err_code serve_new(struct state *s, const struct serve_options *o, struct serve **ret,
                         struct err *e) MUST_USE;
 void serve_free(struct serve *v);
 
-/* Every production version is loaded and warm, but for what was unloaded. */
+/* Every production version has been loaded and warmed, but for what was unloaded on a word. */
 bool serve_ready(struct serve *v);
 
 /* Loads and warms a version without showing it to anybody; the caller owns the reference. */
@@ -42,6 +49,10 @@ void serve_moves_unlock(struct serve *v);
  * ERR_MODEL_AMBIGUOUS. */
 enum err_code serve_borrow(struct serve *v, const char *model, int64_t version,
                            struct serve_ref **ret, struct err *e) MUST_USE;
+/* The same without waiting for anything: *ret is NULL, and ERR_OK returned, where only the database
+ * or a load could tell more. For threads that must not touch the disk. */
+enum err_code serve_borrow_loaded(struct serve *v, const char *model, int64_t version,
+                                  struct serve_ref **ret, struct err *e) MUST_USE;
 /* One more borrow of the same snapshot. */
 void serve_share(struct serve_ref *r);
 void serve_release(struct serve_ref *r);
@@ -50,6 +61,13 @@ void serve_release(struct serve_ref *r);
  * next serve_swap(); it dies with its last borrow. Not remembered beyond the process.
  * ERR_MODEL_UNKNOWN, ERR_NOT_PROMOTED. */
 enum err_code serve_unload(struct serve *v, const char *model, struct err *e) MUST_USE;
+
+/* The default model's name; false: there is none, or it has nothing in production. */
+enum { SERVE_NAME = 65 };
+bool serve_default_name(struct serve *v, char ret[SERVE_NAME]);
+
+/* The versions that are loaded, and the bytes that they hold. */
+void serve_memory(struct serve *v, int *ret_versions, uint64_t *ret_bytes);
 
 /* What is kept on demand for the model is loaded anew when it is next asked for: its labels are
  * made when it is loaded, and the model's setting for them has changed. */

@@ -170,6 +170,12 @@ void snapshot_free(struct serve_ref *r)
     free(r);
 }
 
+uint64_t snapshot_bytes(const struct serve_ref *r)
+{
+    size_t scratches = (size_t)atomic_load(&r->scratches);
+    return classifier_bytes(r->classifier) + scratches * classifier_scratch_bytes(r->classifier);
+}
+
 enum err_code serve_scratch_borrow(struct serve_ref *r, struct serve_scratch **ret, struct err *e)
 {
     pthread_mutex_lock(&r->mu);
@@ -186,6 +192,7 @@ enum err_code serve_scratch_borrow(struct serve_ref *r, struct serve_scratch **r
             free(s);
             return code;
         }
+        atomic_fetch_add(&r->scratches, 1);
     }
     *ret = s;
     return ERR_OK;

@@ -9,6 +9,7 @@
 #include "daemon/serve.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* A model in production; lives as long as its owner, since what is promoted is only ever replaced.
  */
@@ -17,12 +18,18 @@ struct serve_slot {
     struct serve_ref *current; /* NULL: could not be loaded; guarded by the owner's mu */
     struct err failure;        /* then the reason; guarded by the owner's mu */
     bool unloaded;             /* on somebody's word: not a failure; guarded by the owner's mu */
-    struct serve_slot *next;   /* guarded by the owner's mu */
+    /* What is in production when nothing failed: loaded on demand if current is NULL, by one thread
+     * while the others wait. Guarded by the owner's mu. */
+    int64_t version;
+    bool loading;
+    struct serve_slot *next; /* guarded by the owner's mu */
 };
 
 struct serve_ref {
     struct serve *owner; /* borrowed */
     int borrows;         /* guarded by owner's mu */
+    uint64_t used;       /* the owner's count of borrows at the last one; guarded by its mu */
+    struct serve_ref *next_given_up;
     int64_t version;
     struct classifier *classifier; /* owned */
     const char **labels;           /* owned; texts are the classifier's */
@@ -30,6 +37,7 @@ struct serve_ref {
      * cannot fail. Its name is the model's. */
     struct serve_slot *slot; /* owned until then */
     char *model;             /* owned */
+    atomic_int scratches;    /* that were ever made */
 
     pthread_mutex_t mu;
     struct serve_scratch *idle; /* guarded by mu */
@@ -40,6 +48,8 @@ struct serve_ref {
 enum err_code snapshot_load(struct serve *owner, struct state *s, const char *model,
                             int64_t version, struct serve_ref **ret, struct err *e) MUST_USE;
 void snapshot_free(struct serve_ref *r);
+/* Held by the classifier and its scratches. */
+uint64_t snapshot_bytes(const struct serve_ref *r);
 
 enum err_code serve_slot_new(const char *name, struct serve_slot **ret, struct err *e) MUST_USE;
 /* Not what it points at. NULL is fine. */

@@ -92,6 +92,16 @@ const char *classifier_output(const struct classifier *c)
     return c->output;
 }
 
+size_t classifier_bytes(const struct classifier *c)
+{
+    return plan_bytes(c->plan);
+}
+
+size_t classifier_scratch_bytes(const struct classifier *c)
+{
+    return plan_scratch_bytes(c->plan) + plan_input_size(c->plan) * sizeof(float);
+}
+
 enum err_code classifier_scratch_new(const struct classifier *c, struct classifier_scratch **ret,
                                      struct err *e)
 {
@@ -123,8 +133,21 @@ enum err_code classifier_score(const struct classifier *c, struct classifier_scr
                                const void *bytes, size_t len, const struct image_limits *limits,
                                float *ret, struct err *e)
 {
-    enum err_code r = preprocess_file(&c->pre, s->pre, bytes, len, limits, 0, s->input, e);
-    return r ? r : plan_run(c->plan, s->plan, s->input, ret, e);
+    enum err_code r = classifier_decode(c, s, bytes, len, limits, e);
+    return r ? r : classifier_run(c, s, ret, e);
+}
+
+enum err_code classifier_decode(const struct classifier *c, struct classifier_scratch *s,
+                                const void *bytes, size_t len, const struct image_limits *limits,
+                                struct err *e)
+{
+    return preprocess_file(&c->pre, s->pre, bytes, len, limits, 0, s->input, e);
+}
+
+enum err_code classifier_run(const struct classifier *c, struct classifier_scratch *s, float *ret,
+                             struct err *e)
+{
+    return plan_run(c->plan, s->plan, s->input, ret, e);
 }
 
 static bool all_finite(const float *values, size_t count)

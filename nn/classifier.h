@@ -36,6 +36,9 @@ const struct preprocess *classifier_preprocess(const struct classifier *c);
  * Borrowed. */
 const char *classifier_input(const struct classifier *c);
 const char *classifier_output(const struct classifier *c);
+/* Bytes held by the classifier and by one scratch, but for small change. */
+size_t classifier_bytes(const struct classifier *c);
+size_t classifier_scratch_bytes(const struct classifier *c);
 
 enum err_code classifier_scratch_new(const struct classifier *c, struct classifier_scratch **ret,
                                      struct err *e) MUST_USE;
@@ -49,6 +52,12 @@ enum err_code classifier_score(const struct classifier *c, struct classifier_scr
  * ERR_TENSOR_DATA when a number going in or coming out is not finite. */
 enum err_code classifier_score_tensor(const struct classifier *c, struct classifier_scratch *s,
                                       const void *tensor, float *ret, struct err *e) MUST_USE;
+/* The same in its two steps, with the picture in the scratch between them. */
+enum err_code classifier_decode(const struct classifier *c, struct classifier_scratch *s,
+                                const void *bytes, size_t len, const struct image_limits *limits,
+                                struct err *e) MUST_USE;
+enum err_code classifier_run(const struct classifier *c, struct classifier_scratch *s, float *ret,
+                             struct err *e) MUST_USE;
 
 /* Appends the file. labels [head classes]. Metadata: labels, backbone, feature and preprocessing,
  * then the extra pairs (the rest of the lineage) in their order. */

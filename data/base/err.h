@@ -50,6 +50,7 @@
     X(KEY_LIMIT, "key_limit", 0)                                                                   \
     X(KEY_ADMIN, "key_admin", 0)                                                                   \
     X(BUSY, "busy", 0)                                                                             \
+    X(CLIENT_GONE, "client_gone", 0)                                                               \
     X(DEADLINE, "deadline", 0)                                                                     \
     /* pictures */                                                                                 \
     X(PICTURE_FORMAT, "picture_format", 0)                                                         \

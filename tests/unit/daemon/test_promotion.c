@@ -22,7 +22,7 @@ static void start(struct promoting *p, struct fixture *f)
     add_version(f, 1, 2, "fake a2,b", PASSED_AGAINST_1, true);
     add_version(f, 1, 3, "fake a3,b", REFUSED, false);
     add_version(f, 1, 4, "fake a4,b", PASSED_AGAINST_1, true);
-    assert_ok(serve_new(f->state, NULL, &p->serve, &e));
+    assert_ok(serve_new(f->state, &(struct serve_options){ 0 }, &p->serve, &e));
 }
 
 static void stop(struct promoting *p)

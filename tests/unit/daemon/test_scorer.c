@@ -1,9 +1,14 @@
 #include "daemon/scorer.h"
 
+#include "daemon/score_meters.h"
 #include "data/base/clock.h"
 #include "serving_fixture.h"
 
+#include <sched.h>
+
 #define PASSED "{\"passed\":true,\"reasons\":[],\"champion\":null}"
+
+CLEANUP_DEFINE(struct meters, meters_free);
 
 enum { TOLD_MAX = 4096 };
 
@@ -14,6 +19,7 @@ struct told {
     int total; /* guarded by mu, as is all below */
     struct one {
         struct told *owner;
+        int number;
         int times;
         enum err_code code;
         int64_t version;
@@ -61,10 +67,11 @@ struct scoring {
     struct serve *serve;
     struct scorer *scorer;
     struct told *told;
+    bool (*gone)(void *context);
     bool is_stopping; /* what the last refusal said; one submitter */
 };
 
-static void scoring_start(struct scoring *s, struct fixture *f, int threads, int queue)
+static void scoring_start_with(struct scoring *s, struct fixture *f, struct scorer_options o)
 {
     struct err e = { 0 };
     *s = (struct scoring){ .f = f, .told = calloc(1, sizeof *s->told) };
@@ -72,18 +79,22 @@ static void scoring_start(struct scoring *s, struct fixture *f, int threads, int
     pthread_mutex_init(&s->told->mu, NULL);
     pthread_cond_init(&s->told->changed, NULL);
     for (int i = 0; i < TOLD_MAX; i++)
-        s->told->one[i].owner = s->told;
+        s->told->one[i] = (struct one){ .owner = s->told, .number = i };
     add_base(f);
     add_model(f, 1, "m");
     add_version(f, 1, 1, "fake a,b,c,d", PASSED, true);
     add_version(f, 1, 2, "fake w,x,y,z", PASSED, true);
     set_production(f, 1, 1);
-    assert_ok(serve_new(f->state, NULL, &s->serve, &e));
-    const struct scorer_options o = { .threads = threads, .queue = queue };
+    assert_ok(serve_new(f->state, &(struct serve_options){ 0 }, &s->serve, &e));
     assert_ok(scorer_new(&o, &s->scorer, &e));
     atomic_store(&fake_scratches_made, 0);
     atomic_store(&fake_scored, 0);
     fake_set_open(false);
+}
+
+static void scoring_start(struct scoring *s, struct fixture *f, int threads, int queue)
+{
+    scoring_start_with(s, f, (struct scorer_options){ .threads = threads, .queue = queue });
 }
 
 static void scoring_stop(struct scoring *s)
@@ -105,6 +116,7 @@ static enum err_code submit(struct scoring *s, int number, const char *picture, 
                                .len = strlen(picture),
                                .top = top,
                                .deadline_us = deadline_us,
+                               .gone = s->gone,
                                .done = done,
                                .context = &s->told->one[number] };
     assert_ok(serve_borrow(s->serve, NULL, 0, &q.ref, &e));
@@ -213,6 +225,101 @@ static void test_past_deadline_is_not_computed(void **context)
     assert_int_equal(s.told->one[1].code, ERR_DEADLINE);
     assert_int_equal(s.told->one[2].code, ERR_OK);
     assert_int_equal(atomic_load(&fake_scored), 2);
+    scoring_stop(&s);
+}
+
+static bool is_gone(void *context)
+{
+    const struct one *o = context;
+    return o->number % 2;
+}
+
+/* Asked only of what had to wait. */
+static void test_what_nobody_reads_is_not_computed(void **context)
+{
+    struct scoring s;
+    scoring_start(&s, *context, 1, 8);
+    s.gone = is_gone;
+    assert_int_equal(submit(&s, 1, "wait", 0, 0), ERR_OK);
+    fake_await_waiting(1);
+    for (int i = 2; i < 6; i++)
+        assert_int_equal(submit(&s, i, "a", 0, 0), ERR_OK);
+    int64_t enough = clock_monotonic_us() + 6000;
+    while (clock_monotonic_us() < enough)
+        sched_yield();
+    fake_set_open(true);
+    await(s.told, 5);
+    assert_int_equal(s.told->one[1].code, ERR_OK);
+    for (int i = 2; i < 6; i++)
+        assert_int_equal(s.told->one[i].code, i % 2 ? ERR_CLIENT_GONE : ERR_OK);
+    assert_int_equal(atomic_load(&fake_scored), 3);
+    scoring_stop(&s);
+}
+
+/* -- batches ---------------------------------------------------------------------------------- */
+
+static uint64_t batches(struct meters *m, const char *line)
+{
+    struct err e = { 0 };
+    CLEANUP(buf_fini) struct buf text;
+    buf_init(&text, 1 << 20);
+    assert_ok(meters_write(m, &text, &e));
+    const char *at = strstr((const char *)text.data, line);
+    return at ? strtoull(at + strlen(line), NULL, 10) : 0;
+}
+
+static void test_batches(void **context)
+{
+    struct err e = { 0 };
+    struct scoring s;
+    CLEANUP(meters_free_p) struct meters *m = NULL;
+    assert_ok(score_meters_new(&m, &e));
+    scoring_start_with(
+        &s, *context,
+        (struct scorer_options){ .threads = 1, .queue = 16, .max_batch = 4, .meters = m });
+    assert_int_equal(submit(&s, 0, "wait", 0, 0), ERR_OK);
+    fake_await_waiting(1);
+    for (int i = 1; i <= 6; i++)
+        assert_int_equal(submit(&s, i, "a", 0, 0), ERR_OK);
+    /* Another snapshot ends a batch. */
+    struct serve_ref *next = NULL;
+    assert_ok(serve_load(s.serve, "m", 2, &next, &e));
+    serve_swap(s.serve, next);
+    assert_int_equal(submit(&s, 7, "a", 0, 0), ERR_OK);
+    assert_int_equal(scorer_depth(s.scorer), 7);
+    fake_set_open(true);
+    await(s.told, 8);
+    for (int i = 1; i <= 7; i++) {
+        assert_int_equal(s.told->one[i].code, ERR_OK);
+        assert_string_equal(s.told->one[i].labels[0], i < 7 ? "b" : "x");
+    }
+    /* 1, 4, 2 and 1 */
+    assert_int_equal(batches(m, "kennel_score_batch_pictures_bucket{model=\"m\",le=\"1\"} "), 2);
+    assert_int_equal(batches(m, "kennel_score_batch_pictures_bucket{model=\"m\",le=\"2\"} "), 3);
+    assert_int_equal(batches(m, "kennel_score_batch_pictures_count{model=\"m\"} "), 4);
+    assert_int_equal(batches(m, "kennel_predictions_total{model=\"m\",label=\"b\"} "), 6);
+    scoring_stop(&s);
+}
+
+/* With a delay far longer than the test they all come in one batch, and the stop does not wait. */
+static void test_a_batch_waits_for_more(void **context)
+{
+    struct err e = { 0 };
+    struct scoring s;
+    CLEANUP(meters_free_p) struct meters *m = NULL;
+    assert_ok(score_meters_new(&m, &e));
+    scoring_start_with(
+        &s, *context,
+        (struct scorer_options){
+            .threads = 2, .queue = 16, .max_batch = 3, .max_delay_us = 60000000, .meters = m });
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(submit(&s, i, "a", 0, 0), ERR_OK);
+    await(s.told, 3);
+    assert_int_equal(submit(&s, 3, "a", 0, 0), ERR_OK);
+    scorer_free(s.scorer);
+    s.scorer = NULL;
+    assert_int_equal(s.told->one[3].code, ERR_CANCELLED);
+    assert_int_equal(batches(m, "kennel_score_dropped_total{reason=\"cancelled\"} "), 1);
     scoring_stop(&s);
 }
 
@@ -369,6 +476,9 @@ int main(void)
         TEST(test_every_request_is_told_once),
         TEST(test_steady_state_makes_no_scratch),
         TEST(test_options_are_checked),
+        TEST(test_what_nobody_reads_is_not_computed),
+        TEST(test_batches),
+        TEST(test_a_batch_waits_for_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,8 @@ static struct serve *serve_of(struct fixture *f, const char *default_model)
 {
     struct err e = { 0 };
     struct serve *v = NULL;
-    assert_ok(serve_new(f->state, default_model, &v, &e));
+    assert_ok(
+        serve_new(f->state, &(struct serve_options){ .default_model = default_model }, &v, &e));
     return v;
 }
 
@@ -185,7 +186,7 @@ static void test_broken_version_leaves_the_others(void **context)
     add_version(f, 2, 2, "broken", PASSED, true);
     set_production(f, 2, 2);
     CLEANUP(serve_free_p) struct serve *v = NULL;
-    assert_int_equal(serve_new(f->state, NULL, &v, &e), ERR_ONNX_SYNTAX);
+    assert_int_equal(serve_new(f->state, &(struct serve_options){ 0 }, &v, &e), ERR_ONNX_SYNTAX);
     assert_non_null(v);
     assert_non_null(strstr(e.message, "version 2 of model \"other\""));
     assert_false(serve_ready(v));
@@ -282,6 +283,154 @@ static int teardown(void **context)
     return 0;
 }
 
+/* -- the memory budget: room for two of the fakes with a scratch each -------------------------- */
+
+enum { ROOM_FOR_TWO = 2 * (FAKE_BYTES + FAKE_SCRATCH_BYTES) };
+
+static void test_least_recently_used_is_given_up(void **context)
+{
+    struct fixture *f = *context;
+    struct err e = { 0 };
+    struct serve *v = NULL;
+    add_base(f);
+    for (int i = 1; i <= 3; i++) {
+        char name[2] = { (char)('a' + i - 1), 0 };
+        add_model(f, i, name);
+        add_version(f, i, 1, "fake x,y", PASSED, true);
+        set_production(f, i, 1);
+    }
+    const struct serve_options o = { .plan_memory = ROOM_FOR_TWO };
+    assert_ok(serve_new(f->state, &o, &v, &e));
+    assert_true(serve_ready(v));
+    int versions;
+    uint64_t bytes;
+    serve_memory(v, &versions, &bytes);
+    assert_int_equal(versions, 2);
+    assert_int_equal(bytes, ROOM_FOR_TWO);
+    assert_int_equal(atomic_load(&fake_live), 2);
+
+    /* "a" was loaded first: it has gone, and who may not wait is told so. */
+    struct serve_ref *r = NULL;
+    assert_ok(serve_borrow_loaded(v, "a", 0, &r, &e));
+    assert_null(r);
+    assert_ok(serve_borrow_loaded(v, "b", 0, &r, &e));
+    assert_non_null(r);
+    serve_release(r);
+    r = NULL;
+    /* It comes back, and now "c" goes, which was used longest ago. */
+    assert_ok(serve_borrow(v, "a", 0, &r, &e));
+    assert_string_equal(serve_ref_model(r), "a");
+    serve_release(r);
+    assert_int_equal(atomic_load(&fake_live), 2);
+    r = NULL;
+    assert_ok(serve_borrow_loaded(v, "c", 0, &r, &e));
+    assert_null(r);
+    assert_true(serve_ready(v));
+
+    /* What is in use is not freed, and of two in use none is missed by those who have them. */
+    struct serve_ref *all[3];
+    for (int i = 0; i < 3; i++)
+        assert_ok(serve_borrow(v, (char[]){ (char)('a' + i), 0 }, 0, &all[i], &e));
+    assert_int_equal(atomic_load(&fake_live), 3);
+    for (int i = 0; i < 3; i++)
+        serve_release(all[i]);
+    assert_int_equal(atomic_load(&fake_live), 2);
+    serve_free(v);
+}
+
+static void test_one_that_does_not_fit_serves(void **context)
+{
+    struct fixture *f = *context;
+    struct err e = { 0 };
+    struct serve *v = NULL;
+    add_models(f);
+    const struct serve_options o = { .plan_memory = 1 };
+    assert_ok(serve_new(f->state, &o, &v, &e));
+    struct serve_ref *r = NULL;
+    assert_ok(serve_borrow_loaded(v, "breeds", 0, &r, &e));
+    assert_non_null(r);
+    serve_release(r);
+    assert_ok(serve_borrow(v, "breeds", 2, &r, &e));
+    assert_int_equal(serve_ref_version(r), 2);
+    serve_release(r);
+    assert_int_equal(atomic_load(&fake_live), 1);
+    char name[SERVE_NAME];
+    assert_true(serve_default_name(v, name));
+    assert_string_equal(name, "breeds");
+    assert_ok(serve_borrow(v, NULL, 0, &r, &e));
+    assert_int_equal(serve_ref_version(r), 1);
+    serve_release(r);
+    serve_free(v);
+}
+
+static void test_who_must_not_wait_is_told(void **context)
+{
+    struct fixture *f = *context;
+    struct err e = { 0 };
+    add_models(f);
+    CLEANUP(serve_free_p) struct serve *v = serve_of(f, NULL);
+    struct serve_ref *r = NULL;
+    const struct {
+        const char *model;
+        int64_t version;
+    } unknown[] = {
+        { "nobody", 0 }, { "nobody", 1 }, { "other", 0 }, { "breeds", 2 }, { NULL, 2 }
+    };
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        assert_ok(serve_borrow_loaded(v, unknown[i].model, unknown[i].version, &r, &e));
+        assert_null(r);
+    }
+}
+
+/* Many threads, a budget for one of three, swaps between: every answer is of the model asked for.
+ */
+enum { BUDGET_THREADS = 4, BUDGET_EACH = 200 };
+
+static void *borrow_all(void *context)
+{
+    struct serve *v = context;
+    for (int i = 0; i < BUDGET_EACH; i++) {
+        struct err e = { 0 };
+        struct serve_ref *r = NULL;
+        const char name[2] = { (char)('a' + i % 3), 0 };
+        assert_ok(serve_borrow(v, name, 0, &r, &e));
+        assert_string_equal(serve_ref_model(r), name);
+        assert_string_equal(serve_ref_labels(r)[0], serve_ref_version(r) == 1 ? "x" : "z");
+        serve_release(r);
+    }
+    return NULL;
+}
+
+static void test_budget_under_load(void **context)
+{
+    struct fixture *f = *context;
+    struct err e = { 0 };
+    struct serve *v = NULL;
+    add_base(f);
+    for (int i = 1; i <= 3; i++) {
+        const char name[2] = { (char)('a' + i - 1), 0 };
+        add_model(f, i, name);
+        add_version(f, i, 1, "fake x,y", PASSED, true);
+        add_version(f, i, 2, "fake z,y", PASSED, true);
+        set_production(f, i, 1);
+    }
+    const struct serve_options o = { .plan_memory = FAKE_BYTES + FAKE_SCRATCH_BYTES };
+    assert_ok(serve_new(f->state, &o, &v, &e));
+    pthread_t threads[BUDGET_THREADS];
+    for (int i = 0; i < BUDGET_THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, borrow_all, v), 0);
+    for (int i = 0; i < 60; i++) {
+        struct serve_ref *next = NULL;
+        assert_ok(serve_load(v, (char[]){ (char)('a' + i % 3), 0 }, 1 + i / 3 % 2, &next, &e));
+        serve_swap(v, next);
+    }
+    for (int i = 0; i < BUDGET_THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&fake_live), 1);
+    serve_free(v);
+    assert_int_equal(atomic_load(&fake_live), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, teardown)
@@ -296,6 +445,10 @@ int main(void)
         TEST(test_broken_version_leaves_the_others),
         TEST(test_damaged_artifact_is_not_served),
         TEST(test_swaps_under_load),
+        TEST(test_least_recently_used_is_given_up),
+        TEST(test_one_that_does_not_fit_serves),
+        TEST(test_who_must_not_wait_is_told),
+        TEST(test_budget_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

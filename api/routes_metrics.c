@@ -1,0 +1,128 @@
+/* What Prometheus asks for. On a task thread, because the states of the jobs are in the database.
+ */
+#include "api/http_meters.h"
+#include "api/request.h"
+#include "api/routes.h"
+#include "daemon/jobs.h"
+#include "daemon/scorer.h"
+#include "data/base/cleanup.h"
+#include "data/base/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+static enum err_code gauge(struct buf *ret, const char *name, const char *help, double x,
+                           struct err *e)
+{
+    enum err_code r = meter_head(ret, name, "gauge", help, e);
+    return r ? r : meter_sample(ret, name, NULL, NULL, x, e);
+}
+
+static enum err_code write_serving(struct request *r, struct buf *ret, struct err *e)
+{
+    struct server *s = r->server;
+    int versions;
+    uint64_t bytes;
+    serve_memory(s->parts.serve, &versions, &bytes);
+    enum err_code code = gauge(ret, "kennel_score_queue_pictures", "Pictures that wait.",
+                               scorer_depth(s->parts.scorer), e);
+    if (!code)
+        code = gauge(ret, "kennel_loaded_versions", "Model versions in memory.", versions, e);
+    if (!code)
+        code = gauge(ret, "kennel_loaded_bytes", "Memory of the model versions in memory.",
+                     (double)bytes, e);
+    if (!code)
+        code = gauge(ret, "kennel_body_bytes", "Bodies held in memory.",
+                     (double)atomic_load(&s->buffered), e);
+    return code;
+}
+
+static enum err_code write_jobs(struct request *r, struct buf *ret, struct err *e)
+{
+    static const char *const labels[] = { "state", NULL };
+    CLEANUP(json_decref_p) json_t *counts = NULL;
+    enum err_code code = jobs_count(r->server->parts.jobs, &counts, e);
+    if (!code)
+        code = meter_head(ret, "kennel_jobs", "gauge", "Training jobs by state.", e);
+    const char *state;
+    json_t *n;
+    json_object_foreach (json_object_get(counts, "states"), state, n)
+        if (!code)
+            code = meter_sample(ret, "kennel_jobs", labels, (const char *[]){ state },
+                                (double)json_integer_value(n), e);
+    static const char *const totals[][3] = {
+        { "pictures", "kennel_job_pictures_total",
+          "Pictures of the dataset versions of jobs that made a version." },
+        { "forward_passes", "kennel_job_forward_passes_total",
+          "Forward passes of those jobs: what is less than their pictures came from the feature "
+          "cache." },
+    };
+    for (size_t i = 0; !code && i < sizeof totals / sizeof *totals; i++) {
+        code = meter_head(ret, totals[i][1], "counter", totals[i][2], e);
+        if (!code)
+            code =
+                meter_sample(ret, totals[i][1], NULL, NULL,
+                             (double)json_integer_value(json_object_get(counts, totals[i][0])), e);
+    }
+    return code;
+}
+
+/* Pages of virtual and resident memory: proc(5), statm. */
+static enum err_code write_memory(struct buf *ret, struct err *e)
+{
+    unsigned long virtual = 0, resident = 0;
+    CLEANUP(cleanup_file) FILE *statm = fopen("/proc/self/statm", "re");
+    if (!statm || fscanf(statm, "%lu %lu", &virtual, &resident) != 2)
+        return ERR_OK; /* no /proc, no figure */
+    double page = (double)sysconf(_SC_PAGESIZE);
+    enum err_code r =
+        gauge(ret, "process_virtual_memory_bytes", "Virtual memory.", (double)virtual * page, e);
+    return r ? r
+             : gauge(ret, "process_resident_memory_bytes", "Resident memory.",
+                     (double)resident * page, e);
+}
+
+static enum err_code write_process(const struct request *r, struct buf *ret, struct err *e)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    double cpu = (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
+                 ((double)usage.ru_utime.tv_usec + (double)usage.ru_stime.tv_usec) / 1e6;
+    enum err_code code = write_memory(ret, e);
+    if (!code)
+        code = meter_head(ret, "process_cpu_seconds_total", "counter",
+                          "Processor time, of the daemon without its training jobs.", e);
+    if (!code)
+        code = meter_sample(ret, "process_cpu_seconds_total", NULL, NULL, cpu, e);
+    if (!code)
+        code = gauge(ret, "process_start_time_seconds", "Start, in seconds since 1970.",
+                     (double)r->server->started_ms / 1000, e);
+    return code;
+}
+
+static enum err_code metrics(struct request *r, struct err *e)
+{
+    struct buf *text = &r->reply.body;
+    enum err_code code = meters_write(r->server->meters, text, e);
+    if (!code)
+        code = meters_write(r->server->parts.meters, text, e);
+    if (!code)
+        code = write_serving(r, text, e);
+    if (!code)
+        code = write_jobs(r, text, e);
+    if (!code)
+        code = write_process(r, text, e);
+    r->reply.status = 200;
+    r->reply.type = "text/plain; version=0.0.4";
+    return code;
+}
+
+const struct route routes_metrics[] = {
+    { "GET", "/metrics", BODY_NONE, RUN_TASK, NULL, metrics,
+      "Counters, histograms and gauges as text for Prometheus", ACCESS_SCORE },
+    { 0 },
+};
