@@ -2,6 +2,7 @@
 
 #include "api/http_meters.h"
 #include "api/request.h"
+#include "api/spans.h"
 #include "data/base/clock.h"
 
 #include <inttypes.h>
@@ -28,8 +29,47 @@ static void count(const struct request *r, int status, int64_t now_us)
     meter_add(m, HTTP_REPLY_BYTES, NULL, r->reply_bytes);
 }
 
+static void add_stage(struct span_record *span, const char *name, int64_t begun, int64_t ended)
+{
+    if (!ended)
+        return;
+    span->stage[span->stages].name = name;
+    span->stage[span->stages].begun = begun;
+    span->stage[span->stages++].ended = ended;
+}
+
+static void trace(const struct request *r, int status, int64_t now_us)
+{
+    const struct route *route = r->match.route;
+    const struct score_times *t = &r->scored.times;
+    struct span_record span = { .trace = r->trace,
+                                .method = route ? route->method : "other",
+                                .route = route ? route->pattern : "none",
+                                .status = status,
+                                .version = r->scored.version,
+                                .begun = r->begun_us,
+                                .ended = now_us };
+    snprintf(span.model, sizeof span.model, "%s", r->scored.model);
+    add_stage(&span, "queue", t->submitted, t->taken);
+    add_stage(&span, "decode", t->taken, t->decoded);
+    add_stage(&span, "compute", t->decoded, t->computed);
+    int64_t offset = clock_utc_us() - now_us;
+    span.begun += offset;
+    span.ended += offset;
+    for (int i = 0; i < span.stages; i++) {
+        span.stage[i].begun += offset;
+        span.stage[i].ended += offset;
+    }
+    spans_put(r->server->spans, &span);
+}
+
 void account_request(struct request *r, bool reached)
 {
     int status = reached ? r->reply.status : STATUS_CLIENT_GONE;
-    count(r, status, clock_monotonic_us());
+    int64_t now_us = clock_monotonic_us();
+    struct server *s = r->server;
+    count(r, status, now_us);
+    access_log_request(&s->access_log, s->log, s->meters, r, status, now_us);
+    if (s->spans && r->trace.sampled)
+        trace(r, status, now_us);
 }

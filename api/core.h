@@ -8,6 +8,7 @@
 #ifndef KENNEL_CORE_H
 #define KENNEL_CORE_H
 
+#include "api/access_log.h"
 #include "api/park.h"
 #include "api/router.h"
 #include "api/server.h"
@@ -44,6 +45,9 @@ struct server {
     uint16_t port;
     struct meters *meters; /* owned; api/http_meters.h */
     int64_t started_ms;    /* UTC */
+    struct log_queue *log; /* owned: for the threads that must not wait */
+    struct access_log access_log;
+    struct spans *spans; /* owned; NULL without --otlp-endpoint */
     atomic_size_t buffered;
     atomic_int streams; /* of events, open */
 

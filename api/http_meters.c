@@ -29,6 +29,18 @@ static const struct meter_spec specs[HTTP_METERS] = {
     [HTTP_REPLY_BYTES] = { .name = "kennel_reply_body_bytes_total",
                            .help = "Bytes of bodies that went out.",
                            .unit = 1 },
+    [HTTP_LOG_LINES] = { .name = "kennel_log_lines_total",
+                         .help = "Lines of the access log: written, sampled_out (beyond "
+                                 "--access-log-rate), dropped (nobody reads standard error).",
+                         .labels = { "result" },
+                         .unit = 1,
+                         .series_max = REASONS_MAX },
+    [HTTP_SPANS] = { .name = "kennel_spans_total",
+                     .help = "Spans of traces: sent, failed (the collector did not take them), "
+                             "dropped (too many waited).",
+                     .labels = { "result" },
+                     .unit = 1,
+                     .series_max = REASONS_MAX },
 };
 
 enum err_code http_meters_new(struct meters **ret, struct err *e)

@@ -10,6 +10,8 @@ enum http_meter {
     HTTP_REJECTS,  /* {reason}: error code */
     HTTP_REQUEST_BYTES,
     HTTP_REPLY_BYTES,
+    HTTP_LOG_LINES, /* {result}: written, sampled_out, dropped */
+    HTTP_SPANS,     /* {result}: sent, failed, dropped */
     HTTP_METERS
 };
 

@@ -2,6 +2,7 @@
 
 #include "data/base/json.h"
 #include "data/base/log.h"
+#include "data/base/log_queue.h"
 
 #include <string.h>
 
@@ -216,7 +217,10 @@ void problem_reply(const struct problem *p, struct reply *ret)
     enum err_code code = p->err->code;
     bool details = p->form == PROBLEM_DETAILS;
     int status = details ? problem_status(code) : coarse_status(problem_status(code));
-    if (err_is_fault(code))
+    if (err_is_fault(code) && p->log)
+        log_queue_event(p->log, "error", "fault", "request_id", p->request_id, "route", p->route,
+                        "code", err_slug(code), "detail", p->err->message, NULL);
+    else if (err_is_fault(code))
         log_event("error", "fault", "request_id", p->request_id, "route", p->route, "code",
                   err_slug(code), "detail", p->err->message, NULL);
 

@@ -16,6 +16,7 @@ enum problem_form problem_form(const char *path);
 
 struct problem {
     const struct err *err;
+    struct log_queue *log; /* for faults; NULL: they are written at once */
     const char *request_id;
     const char *route; /* "POST /score"; for the log */
     enum problem_form form;

@@ -114,6 +114,7 @@ struct request *request_new(struct server *s, struct MHD_Connection *connection)
         snprintf(r->who, sizeof r->who, "anonymous");
     copy_header(connection, "Content-Type", r->content_type, sizeof r->content_type);
     plain_type(r->content_type);
+    trace_parse(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "traceparent"), &r->trace);
     copy_header(connection, "X-Kennel-Timeout-Ms", r->timeout, sizeof r->timeout);
     copy_header(connection, "If-None-Match", r->if_none_match, sizeof r->if_none_match);
     copy_header(connection, "Last-Event-ID", r->last_event_id, sizeof r->last_event_id);
@@ -274,6 +275,7 @@ void request_fail(struct request *r, const struct err *err)
     snprintf(route, sizeof route, "%s %s", r->method,
              r->match.route ? r->match.route->pattern : r->match.path);
     struct problem p = { .err = err,
+                         .log = r->server->log,
                          .request_id = r->id,
                          .route = route,
                          .form = problem_form(r->match.path),

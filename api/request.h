@@ -15,6 +15,7 @@
 #include "api/ident.h"
 #include "api/reply.h"
 #include "api/router.h"
+#include "api/trace.h"
 #include "daemon/role.h"
 #include "daemon/scorer.h"
 
@@ -48,6 +49,7 @@ struct request {
     char last_event_id[REQUEST_TEXT];   /* "" when none */
     char timeout[16];                   /* X-Kennel-Timeout-Ms; "" when none */
     struct request_score scored;
+    struct trace trace;
     struct request_pair query[REQUEST_QUERY];
     int query_count;
     char content_encoding[REQUEST_TEXT]; /* as sent; "" when none */

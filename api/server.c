@@ -6,12 +6,13 @@
 #include "api/http_meters.h"
 #include "api/listen.h"
 #include "api/request.h"
+#include "api/spans.h"
 #include "daemon/bell.h"
 #include "daemon/db.h"
 #include "daemon/jobs.h"
 #include "daemon/keys.h"
 #include "data/base/clock.h"
-#include "data/base/log.h"
+#include "data/base/log_queue.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -35,6 +36,7 @@ void server_options_default(struct server_options *o)
                                   .idle_seconds = 60,
                                   .max_streams = 64,
                                   .import_threads = 2,
+                                  .access_log_rate = 100,
                                   .score_timeout_ms = 30000 };
 }
 
@@ -98,11 +100,11 @@ static void on_event(void *context)
 
 static void log_mhd(void *cls, const char *format, va_list ap)
 {
-    (void)cls;
+    struct server *s = cls;
     char text[256];
     vsnprintf(text, sizeof text, format, ap);
     text[strcspn(text, "\n")] = 0;
-    log_event("debug", "http", "detail", text, NULL);
+    log_queue_event(s->log, "debug", "http", "detail", text, NULL);
 }
 
 /* Before the handshake, so that a certificate that was replaced meanwhile is used. */
@@ -168,7 +170,7 @@ static enum err_code start_daemon(struct server *s, struct err *e)
     if (s->tls)
         flags |= MHD_USE_TLS;
     struct MHD_OptionItem options[] = {
-        { MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_mhd, NULL },
+        { MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_mhd, s },
         { MHD_OPTION_LISTEN_SOCKET, fd, NULL },
         { MHD_OPTION_CONNECTION_LIMIT, o->max_connections, NULL },
         { MHD_OPTION_CONNECTION_TIMEOUT, o->idle_seconds, NULL },
@@ -219,6 +221,10 @@ static enum err_code start_parts(struct server *s, struct err *e)
     if (!code)
         code = http_meters_new(&s->meters, e);
     if (!code)
+        code = log_queue_new(&s->log, e);
+    if (!code && s->options.otlp_endpoint)
+        code = spans_new(s->options.otlp_endpoint, s->meters, &s->spans, e);
+    if (!code)
         code = tasks_new(s->options.task_threads, &s->tasks, e);
     if (!code)
         code = park_new(&s->park, e);
@@ -241,6 +247,7 @@ enum err_code server_new(const struct server_options *o, const struct server_par
     s->limits = *state_limits(parts->state);
     s->routes = routes();
     s->started_ms = clock_utc_ms();
+    s->access_log.rate = o->access_log_rate;
     pthread_mutex_init(&s->mu, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -308,6 +315,8 @@ void server_free(struct server *s)
     tasks_free(s->tasks);
     park_free(s->park);
     tls_free(s->tls);
+    spans_free(s->spans);
+    log_queue_free(s->log);
     meters_free(s->meters);
     free(s->import_root);
     pthread_cond_destroy(&s->idle);

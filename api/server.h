@@ -36,6 +36,8 @@ struct server_options {
     bool allow_remote;              /* listen beyond loopback although there are no keys */
     const char *tls_cert, *tls_key; /* PEM files; both or neither */
     int score_timeout_ms;           /* of a score that does not say: default 30000 */
+    int access_log_rate;            /* lines a second for requests that did not fail; default 100 */
+    const char *otlp_endpoint;      /* where spans go, or NULL */
 };
 void server_options_default(struct server_options *o);
 

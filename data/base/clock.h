@@ -6,7 +6,8 @@
 
 enum { CLOCK_TEXT = 25 };
 
-int64_t clock_utc_ms(void);       /* since 1970-01-01T00:00:00Z */
+int64_t clock_utc_ms(void); /* since 1970-01-01T00:00:00Z */
+int64_t clock_utc_us(void);
 int64_t clock_monotonic_us(void); /* never goes back; its zero means nothing */
 
 /* RFC 3339 in UTC with milliseconds: 2026-01-31T09:00:00.000Z */
