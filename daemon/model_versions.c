@@ -121,7 +121,8 @@ static enum err_code read_report(struct state *s, const struct digest *digest, j
     return r ? r : json_read((const char *)text.data, text.len, ret, e);
 }
 
-/* The report, and its metrics with the tables per class in the place of the figures alone. */
+/* The report; its metrics with the tables per class in the place of the figures alone; and which
+ * precision is served and why (null for a version from before there was a choice). */
 static enum err_code add_report(struct state *s, const struct digest *digest, json_t *value,
                                 struct err *e)
 {
@@ -129,8 +130,12 @@ static enum err_code add_report(struct state *s, const struct digest *digest, js
     enum err_code r = read_report(s, digest, &report, e);
     if (!r)
         r = json_put(value, "report", report, e);
-    json_t *metrics = r ? NULL : json_object_get(report, "metrics");
-    return metrics ? json_put(value, "metrics", json_incref(metrics), e) : r;
+    if (r)
+        return r;
+    json_t *metrics = json_object_get(report, "metrics");
+    json_t *precision = json_object_get(report, "precision");
+    r = json_put(value, "precision", precision ? json_incref(precision) : json_null(), e);
+    return metrics && !r ? json_put(value, "metrics", json_incref(metrics), e) : r;
 }
 
 enum err_code models_version_show(struct state *s, const char *name, int64_t version, json_t **ret,

@@ -11,6 +11,7 @@ void champion_fini(struct champion *c)
     backbone_fini(&c->backbone);
     head_fini(&c->head);
     labels_fini(&c->labels);
+    integers_fini(&c->integers);
 }
 
 /* As backbone_open(), but named by what the file says it was made from. */
@@ -35,6 +36,8 @@ enum err_code champion_open(const void *bytes, size_t len, struct champion *ret,
         r = read_backbone(&c.backbone, e);
     if (!r)
         r = labels_parse(network_meta(*n, CLASSIFIER_META_LABELS), &c.labels, e);
+    if (!r)
+        r = integers_of_network(*n, &c.integers, e);
     if (!r)
         r = network_head(*n, &c.head.weight, &c.head.bias, &c.head.classes, &c.head.width, e);
     if (r)

@@ -1,8 +1,8 @@
 /* champion.h -- a model version taken apart again: its backbone, its head, its labels.
  *
  * Its backbone has the digest, feature tensor and preprocessing of the one that it was trained on,
- * so its features are found in the feature cache under the same key, and scoring it on pictures
- * that were seen before costs no forward pass.
+ * and its precision is the one it is served in, so its features are found in the feature cache
+ * under the same key, and scoring it on pictures that were seen before costs no forward pass.
  * Threads: immutable after opening; any number of readers. */
 #ifndef KENNEL_CHAMPION_H
 #define KENNEL_CHAMPION_H
@@ -10,11 +10,13 @@
 #include "nn/backbone.h"
 #include "nn/head.h"
 #include "nn/labels.h"
+#include "nn/precision.h"
 
 struct champion {
     struct backbone backbone;
     struct head head;
     struct labels labels;
+    struct integers integers; /* what its features are computed with, as they are served */
 };
 
 /* bytes: what classifier_export() wrote. ERR_ONNX_* when it is not such a file. *ret is to be given

@@ -4,6 +4,7 @@
 #include "nn/head.h"
 #include "nn/labels.h"
 #include "nn/plan.h"
+#include "nn/precision.h"
 #include "nn/preprocess_meta.h"
 
 #include <math.h>
@@ -34,12 +35,19 @@ enum err_code classifier_load(const void *bytes, size_t len, struct classifier *
     CLEANUP(network_free_p) struct network *n = NULL;
     if (!c)
         return err_set(e, ERR_NOMEM, "no memory for a classifier");
-    const struct plan_options options = { .batch = 1 };
+    CLEANUP(integers_fini) struct integers integers = { 0 };
+    struct plan_options options = { .batch = 1 };
     enum err_code r = network_load(bytes, len, &n, e);
     if (!r)
         r = labels_parse(network_meta(n, CLASSIFIER_META_LABELS), &c->labels, e);
     if (!r)
         r = preprocess_meta_read(n, NULL, &c->pre, e);
+    if (!r)
+        r = integers_of_network(n, &integers, e);
+    if (integers.text) {
+        options.precision = PLAN_INT8;
+        options.ranges = &integers.ranges;
+    }
     if (!r)
         r = plan_new(n, &options, &c->plan, e);
     if (r)

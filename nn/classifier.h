@@ -1,9 +1,9 @@
 /* classifier.h -- a trained model version: an ONNX file that answers with labels.
  *
  * The file is what retrain wrote (backbone + head, labels and preprocessing in
- * metadata_props). A classifier is immutable and shared; each thread scores with its own
- * scratch; nothing allocates per picture in steady state.
- * Threads: classifier_score() any number at once, one per scratch. */
+ * metadata_props), computed in the precision that it says (nn/precision.h). A classifier is
+ * immutable and shared; each thread scores with its own scratch; nothing allocates per picture in
+ * steady state. Threads: classifier_score() any number at once, one per scratch. */
 #ifndef KENNEL_CLASSIFIER_H
 #define KENNEL_CLASSIFIER_H
 
@@ -11,8 +11,8 @@
 #include "nn/backbone.h"
 
 /* metadata_props of a model version; values are text, labels a JSON array. Beside these are the
- * keys of nn/preprocess_meta.h. No time, job or version number is among them: equal training gives
- * equal bytes. */
+ * keys of nn/preprocess_meta.h and nn/precision.h. No time, job or version number is among them:
+ * equal training gives equal bytes. */
 #define CLASSIFIER_META_LABELS "kennel.labels"
 #define CLASSIFIER_META_BACKBONE "kennel.backbone_digest"
 #define CLASSIFIER_META_FEATURE "kennel.feature_tensor"

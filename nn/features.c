@@ -3,6 +3,7 @@
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
 #include "nn/crew.h"
+#include "nn/picture_source.h"
 #include "nn/plan.h"
 
 #include <string.h>
@@ -17,13 +18,12 @@
  * The cache has one owner, so only the caller's thread touches it, and no worker ever waits for
  * the disk. */
 
-enum { FLUSH_EVERY_US = 1000000, PICTURE_BYTES_MAX = 1 << 30 };
+enum { FLUSH_EVERY_US = 1000000 };
 
 struct worker {
-    struct preprocess_scratch *pre;
+    struct picture_source *source;
     struct plan_scratch *plan;
     float *input; /* owned; [3][size][size] */
-    struct buf bytes;
 };
 
 struct run {
@@ -47,10 +47,9 @@ struct run {
 static void run_fini(struct run *run)
 {
     for (int i = 0; run->workers && i < run->worker_count; i++) {
-        preprocess_scratch_free(run->workers[i].pre);
+        picture_source_free(run->workers[i].source);
         plan_scratch_free(run->workers[i].plan);
         free(run->workers[i].input);
-        buf_fini(&run->workers[i].bytes);
     }
     free(run->workers);
     plan_free(run->plan);
@@ -80,6 +79,10 @@ static enum err_code make_plan(struct run *run, struct err *e)
 {
     const struct backbone *b = run->q->backbone;
     struct plan_options options = { .output = b->feature, .pool = true, .batch = 1 };
+    if (run->q->ranges) {
+        options.precision = PLAN_INT8;
+        options.ranges = run->q->ranges;
+    }
     enum err_code r = plan_new(b->network, &options, &run->plan, e);
     if (r)
         return r;
@@ -102,8 +105,8 @@ static enum err_code make_workers(struct run *run, struct err *e)
         return err_set(e, ERR_NOMEM, "no memory for %zu features", run->tasks);
     for (int i = 0; i < run->worker_count; i++) {
         struct worker *w = &run->workers[i];
-        buf_init(&w->bytes, PICTURE_BYTES_MAX);
-        enum err_code r = preprocess_scratch_new(&w->pre, e);
+        enum err_code r = picture_source_new(run->q->blobs, &run->q->backbone->pre, &run->q->limits,
+                                             &w->source, e);
         if (!r)
             r = plan_scratch_new(run->plan, &w->plan, e);
         if (r)
@@ -115,33 +118,16 @@ static enum err_code make_workers(struct run *run, struct err *e)
     return ERR_OK;
 }
 
-/* The import decoded this very file, so a refusal now is no longer the user's doing. */
-static enum err_code explain_decode(enum err_code r, const struct digest *picture, struct err *e)
-{
-    if (err_is_fault(r))
-        return r;
-    char hex[DIGEST_HEX + 1], message[sizeof((struct err){ 0 }.message)];
-    digest_hex(picture, hex);
-    memcpy(message, e->message, sizeof message);
-    return err_set(e, ERR_BLOB_CORRUPT, "picture %s was imported, but now: %.400s", hex, message);
-}
-
 static enum err_code compute(void *context, int worker, size_t task, const atomic_bool *stop,
                              struct err *e)
 {
     struct run *run = context;
-    const struct features_request *q = run->q;
-    const struct features_item *item = &q->items[run->missing[task]];
+    const struct features_item *item = &run->q->items[run->missing[task]];
     struct worker *w = &run->workers[worker];
     (void)stop;
-    buf_reset(&w->bytes);
-    enum err_code r = blobs_get(q->blobs, &item->picture, true, &w->bytes, e);
+    enum err_code r = picture_source_get(w->source, &item->picture, item->view, w->input, e);
     if (r)
         return r;
-    r = preprocess_file(&q->backbone->pre, w->pre, w->bytes.data, w->bytes.len, &q->limits,
-                        item->view, w->input, e);
-    if (r)
-        return explain_decode(r, &item->picture, e);
     r = plan_run(run->plan, w->plan, w->input, vector_of(run, run->missing[task]), e);
     if (!r)
         atomic_store_explicit(&run->ready[task], true, memory_order_release);

@@ -11,6 +11,7 @@
 #include "data/blob.h"
 #include "data/feature_cache.h"
 #include "nn/backbone.h"
+#include "nn/ranges.h"
 
 struct features_item {
     struct digest picture;
@@ -25,6 +26,7 @@ struct features_request {
     size_t count;
     int threads;
     struct image_limits limits;
+    const struct ranges *ranges; /* NULL: in fp32, else on integers scaled by these */
 };
 
 /* done of total forward passes to do; true asks to stop (ERR_CANCELLED). Called on the caller's
@@ -32,9 +34,8 @@ struct features_request {
 typedef bool (*features_progress)(void *context, size_t done, size_t total);
 
 /* ret [count][backbone->width], caller-allocated. ret_passes: forward passes made (set on failure
- * too). What was computed is in the cache and on the disk when it returns, also on failure. A
- * picture that is missing is ERR_BLOB_MISSING; one that cannot be decoded any more although it was
- * proven at import is a fault, ERR_BLOB_CORRUPT; both name it. */
+ * too). What was computed is in the cache and on the disk when it returns, also on failure. Errors
+ * of pictures as picture_source_get(). */
 enum err_code features_compute(const struct features_request *q, features_progress progress,
                                void *context, float *ret, size_t *ret_passes, struct err *e)
     MUST_USE;

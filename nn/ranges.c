@@ -3,7 +3,7 @@
 #include "data/base/cleanup.h"
 #include "data/base/json.h"
 
-#include <math.h>
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,37 +84,45 @@ static bool read_byte(const char *at, uint8_t *ret)
     return true;
 }
 
-/* False also without memory; what was taken is in ret. */
-static bool read_channels(const json_t *text, struct range *ret)
+static const char no_memory[] = "no memory";
+
+/* Returns the rule that is broken, or NULL; what was taken is in ret. */
+static const char *read_channels(const json_t *text, struct range *ret)
 {
     size_t count = json_string_length(text) / DIGITS;
     const char *at = json_string_value(text);
-    if (!at || json_string_length(text) % DIGITS || count > RANGES_MAX ||
-        !(ret->channels = calloc(count + 1, sizeof *ret->channels)))
-        return false;
+    if (!at || json_string_length(text) % DIGITS || count > RANGES_MAX)
+        return "channels must be a text of six hex digits each";
+    ret->channels = calloc(count + 1, sizeof *ret->channels);
+    if (!ret->channels)
+        return no_memory;
     for (; ret->count < (int)count; ret->count++, at += DIGITS) {
         struct range_channel *c = &ret->channels[ret->count];
         uint8_t mean;
-        if (!read_byte(at, &c->most) || !read_byte(at + 2, &mean) || !read_byte(at + 4, &c->size) ||
-            !c->most)
-            return false;
+        if (!read_byte(at, &c->most) || !read_byte(at + 2, &mean) || !read_byte(at + 4, &c->size))
+            return "channels must be a text of six hex digits each";
+        if (!c->most)
+            return "a channel's largest entry must be at least 1";
         c->mean = (int8_t)mean;
     }
-    return true;
+    return NULL;
 }
 
-static bool read_one(const char *name, const json_t *item, struct range *ret)
+static const char *read_one(const char *name, const json_t *item, struct range *ret)
 {
     const json_t *low = json_array_get(item, 0), *high = json_array_get(item, 1);
     if (json_array_size(item) != 3 || !json_is_number(low) || !json_is_number(high))
-        return false;
-    ret->low = (float)json_number_value(low);
-    ret->high = (float)json_number_value(high);
-    if (!isfinite(ret->low) || !isfinite(ret->high) || ret->low > 0 || ret->high < 0 ||
-        (ret->low == 0 && ret->high == 0))
-        return false;
+        return "must be [low, high, channels]";
+    double bounds[] = { json_number_value(low), json_number_value(high) };
+    if (!(bounds[0] >= -(double)FLT_MAX && bounds[0] <= 0 && bounds[1] >= 0 &&
+          bounds[1] <= (double)FLT_MAX))
+        return "bounds must be finite with low <= 0 <= high";
+    ret->low = (float)bounds[0];
+    ret->high = (float)bounds[1];
+    if (ret->low == 0 && ret->high == 0)
+        return "one bound must not be 0";
     ret->name = strdup(name);
-    return ret->name && read_channels(json_array_get(item, 2), ret);
+    return ret->name ? read_channels(json_array_get(item, 2), ret) : no_memory;
 }
 
 enum err_code ranges_read(const char *text, struct ranges *ret, struct err *e)
@@ -134,10 +142,10 @@ enum err_code ranges_read(const char *text, struct ranges *ret, struct err *e)
     const char *name;
     json_t *item;
     json_object_foreach (object, name, item) {
-        if (!read_one(name, item, &r.list[r.count++]))
-            return err_set(e, ERR_ONNX_GRAPH,
-                           "range of \"%.120s\" in the metadata: not two bounds and channels",
-                           name);
+        const char *broken = read_one(name, item, &r.list[r.count++]);
+        if (broken)
+            return err_set(e, broken == no_memory ? ERR_NOMEM : ERR_ONNX_GRAPH,
+                           "ranges in the metadata: \"%.120s\": %s", name, broken);
     }
     qsort(r.list, (size_t)r.count, sizeof *r.list, by_name);
     *ret = r;

@@ -7,12 +7,16 @@
  *   penalty   > 0 fixes it; 0, the default: by cross-validation
  *   balanced  true, false or "auto", the default: class weights inverse to frequency; auto is true
  *             when the largest class has more than twice the pictures of the smallest
+ *   precision "auto", the default, "fp32" or "int8": what the version is served in
+ *             (nn/precision.h)
+ *   precision_margin  0..1, default 0.005: by how much less accurate on the holdout int8 may be
+ *             than fp32 for auto to choose it
  *
  * Threads: any; plain data. */
 #ifndef KENNEL_RECIPE_H
 #define KENNEL_RECIPE_H
 
-#include "data/base/err.h"
+#include "nn/precision.h"
 
 #include <jansson.h>
 
@@ -23,11 +27,13 @@ struct recipe {
     double penalty;
     bool balanced; /* when not balanced_auto */
     bool balanced_auto;
+    enum precision precision;
+    double precision_margin;
 };
 
 /* Fills ret from the object (NULL: all defaults). Unknown members are refused
  * (ERR_FIELD_UNKNOWN), types and values checked (ERR_JSON_TYPE, ERR_FIELD_RANGE, ERR_RECIPE for
- * a mode that there is not). */
+ * a mode or precision that there is not). */
 enum err_code recipe_parse(const json_t *object, struct recipe *ret, struct err *e) MUST_USE;
 
 /* Every member spelled out: what a version stores. New reference; NULL without memory. */

@@ -12,7 +12,7 @@
  *   manifest, backbone --> rows: train pictures (times views), then holdout pictures (view 0)
  *   "features"   rows --> x [rows][width], one call, one cache
  *   "fit"        head on the train rows
- *   "evaluate"   head and champion on the holdout rows
+ *   "evaluate"   the precision to serve; head and champion on the holdout rows, as they are served
  *   "export"     ONNX file
  *
  * Nothing that goes into the file depends on time, threads or what the cache held before. */
@@ -24,6 +24,8 @@ static void run_fini(struct retrain *run)
     trainset_fini(&run->set);
     backbone_fini(&run->backbone);
     free(run->x);
+    integers_fini(&run->precision.integers);
+    free(run->precision.x);
     head_fini(&run->head);
     metrics_fini(&run->metrics);
     metrics_fini(&run->champion_metrics);
@@ -66,7 +68,7 @@ static enum err_code make_features(struct retrain *run, struct err *e)
     if (!r)
         r = read_backbone(run, e);
     return r ? r
-             : retrain_features(run, &run->backbone, run->set.items, run->set.count, &run->x,
+             : retrain_features(run, &run->backbone, NULL, run->set.items, run->set.count, &run->x,
                                 &run->passes, e);
 }
 
@@ -88,10 +90,13 @@ static enum err_code export_model(struct retrain *run, struct buf *ret, struct e
         { CLASSIFIER_META_RECIPE, (const char *)recipe.data },
         { CLASSIFIER_META_SEED, seed },
         { CLASSIFIER_META_ENGINE, plan_engine_text() },
+        { PRECISION_META, precision_text(run->precision.served) },
+        { PRECISION_META_RANGES, retrain_served(run)->text },
     };
+    size_t count = sizeof extra / sizeof *extra;
     return classifier_export(&run->backbone, &run->head,
                              (const char *const *)run->set.manifest.labels, extra,
-                             sizeof extra / sizeof *extra, ret, e);
+                             retrain_served(run)->text ? count : count - 1, ret, e);
 }
 
 static enum err_code run_phase(struct retrain *run, int phase, struct buf *artifact, struct err *e)
@@ -101,8 +106,10 @@ static enum err_code run_phase(struct retrain *run, int phase, struct buf *artif
         return make_features(run, e);
     case 1:
         return retrain_fit_head(run, e);
-    case 2:
-        return retrain_judge(run, e);
+    case 2: {
+        enum err_code r = retrain_choose_precision(run, e);
+        return r ? r : retrain_judge(run, e);
+    }
     default:
         return export_model(run, artifact, e);
     }

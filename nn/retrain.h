@@ -2,12 +2,12 @@
  * artifact + report.
  *
  * Mode `head`: features of the train and holdout pictures by way of the cache, a head fitted
- * on train, metrics on the holdout, the champion (the model now in production, if any) scored on
- * the same holdout, an ONNX file. The same specification gives the same artifact bytes with any
- * number of threads, on a second run, and after a kill and restart (on one instruction
- * set and oneDNN version).
- * The holdout is the split `test` where it has pictures, else `val`.
- * Threads: runs on its caller's, with its own helpers joined before it returns. */
+ * on train, the precision to serve chosen and metrics made on the holdout, the champion (the model
+ * now in production, if any) scored on the same holdout, an ONNX file. The same specification gives
+ * the same artifact bytes with any number of threads, on a second run, and after a kill and restart
+ * (on one instruction set and oneDNN version). The holdout is the split `test` where it has
+ * pictures, else `val`. Threads: runs on its caller's, with its own helpers joined before it
+ * returns. */
 #ifndef KENNEL_RETRAIN_H
 #define KENNEL_RETRAIN_H
 
@@ -39,14 +39,18 @@ typedef bool (*retrain_progress)(void *context, const char *phase, size_t done, 
  *    "majority_accuracy": x, "forward_passes": n, "champion_forward_passes": n,
  *    "fit": {"penalty":, "cv_log_loss":, "cv_accuracy":, "folds":, "iterations":, "converged":,
  *            "train_log_loss":, "balanced": as decided}, "recipe": {...}, "engine": text,
+ *    "precision": {"asked":, "served":, "fp32_accuracy":, "int8_accuracy": null when not tried,
+ *            "margin":, "forward_passes": in int8 and to calibrate, "seconds": within evaluate},
  *    "backbone_digest": hex, "dataset_digest": hex,
  *    "seconds": {"features":, "fit":, "evaluate":, "export":}}
- * holdout.digest is over the lines "PICTURE<TAB>LABEL\n" of the holdout in the order of the
- * pictures' digests. majority_accuracy is what the best constant answer reaches on it. Champion
- * metrics are over the dataset's labels and, behind them, those that only the champion has. A
- * champion that has other labels than the dataset is scored by label text; a true label that it
- * does not know counts as wrong. Refusals: ERR_DATASET_EMPTY, ERR_DATASET_ONE_CLASS,
- * ERR_CLASS_TOO_SMALL (names the class), ERR_HOLDOUT_EMPTY. */
+ * metrics, champion_metrics and paired are of what is served: the version's and the champion's
+ * precision. forward_passes are those in fp32. holdout.digest is over the lines
+ * "PICTURE<TAB>LABEL\n" of the holdout in the order of the pictures' digests. majority_accuracy is
+ * what the best constant answer reaches on it. Champion metrics are over the dataset's labels and,
+ * behind them, those that only the champion has. A champion that has other labels than the dataset
+ * is scored by label text; a true label that it does not know counts as wrong. Refusals:
+ * ERR_DATASET_EMPTY, ERR_DATASET_ONE_CLASS, ERR_CLASS_TOO_SMALL (names the class),
+ * ERR_HOLDOUT_EMPTY. */
 enum err_code retrain_run(const struct retrain_spec *spec, struct blobs *blobs,
                           const char *feature_folder, retrain_progress progress, void *context,
                           struct buf *ret_artifact, json_t **ret_report, struct err *e) MUST_USE;

@@ -7,11 +7,12 @@ enum { CACHE_WAIT_MS = 200, BALANCE_RATIO = 2 };
 
 /* Another job may be filling the same cache: what it computes is computed once, so waiting
  * for it is never longer than doing it all again. */
-static enum err_code open_cache(struct retrain *run, const struct backbone *b, size_t count,
+static enum err_code open_cache(struct retrain *run, const struct backbone *b,
+                                const struct integers *integers, size_t count,
                                 struct feature_cache **ret, struct err *e)
 {
     struct digest key;
-    enum err_code r = backbone_feature_key(b, &key, e);
+    enum err_code r = precision_feature_key(b, integers, &key, e);
     if (r)
         return r;
     do {
@@ -24,23 +25,25 @@ static enum err_code open_cache(struct retrain *run, const struct backbone *b, s
 
 /* *ret [count][width], owned by the caller. */
 enum err_code retrain_features(struct retrain *run, const struct backbone *b,
-                               const struct features_item *items, size_t count, float **ret,
-                               size_t *ret_passes, struct err *e)
+                               const struct integers *integers, const struct features_item *items,
+                               size_t count, float **ret, size_t *ret_passes, struct err *e)
 {
     struct feature_cache *cache = NULL;
     CLEANUP(cleanup_free) float *x = calloc(count, (size_t)b->width * sizeof *x);
     if (!x)
         return err_set(e, ERR_NOMEM, "no memory for %zu x %d features", count, b->width);
-    enum err_code r = open_cache(run, b, count, &cache, e);
+    enum err_code r = open_cache(run, b, integers, count, &cache, e);
     if (r)
         return r;
+    bool int8 = integers && integers->text;
     const struct features_request q = { .backbone = b,
                                         .blobs = run->blobs,
                                         .cache = cache,
                                         .items = items,
                                         .count = count,
                                         .threads = run->spec->threads,
-                                        .limits = run->spec->limits };
+                                        .limits = run->spec->limits,
+                                        .ranges = int8 ? &integers->ranges : NULL };
     r = features_compute(&q, retrain_tell, run, x, ret_passes, e);
     feature_cache_close(cache);
     if (!r)

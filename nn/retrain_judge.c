@@ -16,15 +16,15 @@ static enum err_code score_champion(struct retrain *run, const struct champion *
                                     const struct champion_map *map, float **ret, struct err *e)
 {
     struct digest own, other;
-    enum err_code r = backbone_feature_key(&run->backbone, &own, e);
+    enum err_code r = precision_feature_key(&run->backbone, retrain_served(run), &own, e);
     if (!r)
-        r = backbone_feature_key(&c->backbone, &other, e);
+        r = precision_feature_key(&c->backbone, &c->integers, &other, e);
     if (r)
         return r;
-    const float *x = run->x + run->set.train * (size_t)run->backbone.width;
+    const float *x = retrain_holdout(run);
     CLEANUP(cleanup_free) float *computed = NULL;
     if (digest_compare(&own, &other) != 0 || c->backbone.width != run->backbone.width) {
-        r = retrain_features(run, &c->backbone, run->set.items + run->set.train,
+        r = retrain_features(run, &c->backbone, &c->integers, run->set.items + run->set.train,
                              retrain_holdout_count(run), &computed, &run->champion_passes, e);
         x = computed;
     }
@@ -68,7 +68,7 @@ enum err_code retrain_judge(struct retrain *run, struct err *e)
     CLEANUP(cleanup_free) float *p = calloc(rows, (size_t)classes * sizeof *p);
     if (!p)
         return err_set(e, ERR_NOMEM, "no memory to score %zu pictures", rows);
-    head_apply(&run->head, run->x + run->set.train * (size_t)run->backbone.width, (int)rows, p);
+    head_apply(&run->head, retrain_holdout(run), (int)rows, p);
     enum err_code r =
         metrics_of(p, run->set.y + run->set.train, (int64_t)rows, classes, &run->metrics, e);
     if (r)

@@ -77,6 +77,7 @@ enum err_code retrain_report(struct retrain *run, json_t **ret, struct err *e)
         { "forward_passes", json_integer((json_int_t)run->passes) },
         { "champion_forward_passes", json_integer((json_int_t)run->champion_passes) },
         { "fit", fit_json(run) },
+        { "precision", retrain_precision_json(run) },
         { "recipe", recipe_json(&run->spec->recipe) },
         { "engine", json_string(plan_engine_text()) },
         { "backbone_digest", json_string(backbone) },

@@ -44,6 +44,24 @@ static enum outcome list(struct client *c, const struct args *a)
     return outcome;
 }
 
+/* "int8 (auto; accuracy fp32 0.925, int8 0.9225; margin 0.005)" in the place of the object. */
+static void tell_precision(json_t *version)
+{
+    json_t *p = json_object_get(version, "precision");
+    const char *served = json_string_value(json_object_get(p, "served"));
+    const char *asked = json_string_value(json_object_get(p, "asked"));
+    const json_t *int8 = json_object_get(p, "int8_accuracy");
+    double fp32 = json_number_value(json_object_get(p, "fp32_accuracy"));
+    double margin = json_number_value(json_object_get(p, "margin"));
+    if (!served || !asked)
+        return;
+    json_t *text = json_is_number(int8)
+                       ? json_sprintf("%s (%s; accuracy fp32 %g, int8 %g; margin %g)", served,
+                                      asked, fp32, json_number_value(int8), margin)
+                       : json_sprintf("%s (%s; accuracy fp32 %g)", served, asked, fp32);
+    json_object_set_new(version, "precision", text);
+}
+
 static void print_version(json_t *version)
 {
     static const char *const columns[] = { "label", "precision", "recall", "f1", "support", NULL };
@@ -51,6 +69,7 @@ static void print_version(json_t *version)
     json_incref(metrics);
     json_object_del(version, "metrics");
     json_object_del(version, "report");
+    tell_precision(version);
     table_print_object(version);
     json_t *classes = json_incref(json_object_get(metrics, "per_class"));
     json_object_del(metrics, "per_class");

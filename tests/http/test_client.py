@@ -52,7 +52,9 @@ class Client(Case):
         version = json.loads(self.kennel("version", "show", "main", "1", "--json").stdout)
         self.assertEqual((version["seed"], version["tags"]), (7, {"by": "test", "why": "a=b"}))
         self.assertIn("per_class", self.kennel("version", "show", "main", "1", "--json").stdout)
-        self.assertIn("red", self.kennel("version", "show", "main", "1").stdout)
+        shown = self.kennel("version", "show", "main", "1").stdout
+        self.assertIn("red", shown)
+        self.assertRegex(shown, r"(?m)^precision +int8 \(auto; accuracy fp32 [0-9.]+, int8 [0-9.]+; margin 0.005\)$")
         self.assertEqual(self.kennel("promote", "main", "1").stdout, "main: version 1 is production\n")
         run = self.kennel("score", picture, picture, "--model", "main", "--top", "3")
         lines = run.stdout.splitlines()

@@ -1,6 +1,7 @@
 #include "nn/retrain.h"
 
 #include "nn/classifier.h"
+#include "nn/sample.h"
 #include "tests/unit/nn/tiny.h"
 
 #include <math.h>
@@ -158,6 +159,129 @@ static void same_bits_again_and_with_any_threads(void **state)
     run(t, &spec, &other);
     assert_true(other.artifact.len != first.artifact.len ||
                 memcmp(other.artifact.data, first.artifact.data, first.artifact.len) != 0);
+}
+
+static const char *text(const struct output *o, const char *object, const char *name)
+{
+    const json_t *value = json_object_get(json_object_get(o->report, object), name);
+    if (!json_is_string(value))
+        fail_msg("no text %s in %s", name, object);
+    return json_string_value(value);
+}
+
+/* The file's own word, its accuracy on the holdout through classifier_score(). */
+static void served_as_judged(const struct retrain_spec *spec, const struct output *o,
+                             const char *precision)
+{
+    struct network *n = NULL;
+    struct classifier *c = NULL;
+    struct classifier_scratch *s = NULL;
+    assert_int_equal(network_load(o->artifact.data, o->artifact.len, &n, NULL), ERR_OK);
+    assert_string_equal(network_meta(n, PRECISION_META), precision);
+    assert_true((network_meta(n, PRECISION_META_RANGES) != NULL) ==
+                (strcmp(precision, "int8") == 0));
+    network_free(n);
+    assert_int_equal(classifier_load(o->artifact.data, o->artifact.len, &c, NULL), ERR_OK);
+    assert_int_equal(classifier_scratch_new(c, &s, NULL), ERR_OK);
+    static const int label_at[] = { 2, 1, 0 }; /* blue, green, red */
+    double loss = 0;
+    for (size_t i = 0; i < sizeof three / sizeof *three; i++)
+        for (int k = three[i].first;
+             three[i].split == SPLIT_VAL && k < three[i].first + three[i].count; k++) {
+            CLEANUP(buf_fini) struct buf png;
+            float p[3];
+            tiny_picture(three[i].class, k, &png);
+            assert_int_equal(classifier_score(c, s, png.data, png.len, &spec->limits, p, NULL),
+                             ERR_OK);
+            loss -= log((double)p[label_at[three[i].class]]);
+        }
+    double want = number(o, "metrics", "log_loss");
+    if (!(fabs(loss / HOLDOUT - want) < 1e-5))
+        fail_msg("%s: log loss %g, the report says %g", precision, loss / HOLDOUT, want);
+    classifier_scratch_free(s);
+    classifier_free(c);
+}
+
+/* What is judged is what is served, in each precision; nothing is computed twice. */
+static void each_precision(void **state)
+{
+    struct tiny *t = *state;
+    struct retrain_spec spec = spec_of(t, tiny_dataset(t, three, 6));
+    double losses[3];
+    for (int p = PRECISION_FP32; p <= PRECISION_AUTO; p++) {
+        CLEANUP(output_fini) struct output o;
+        CLEANUP(output_fini) struct output again;
+        const char *served = p == PRECISION_FP32 ? "fp32" : "int8";
+        spec.recipe.precision = (enum precision)p;
+        run(t, &spec, &o);
+        assert_string_equal(text(&o, "precision", "asked"), precision_text(spec.recipe.precision));
+        assert_string_equal(text(&o, "precision", "served"), served);
+        served_as_judged(&spec, &o, served);
+        losses[p] = number(&o, "metrics", "log_loss");
+        /* fp32 does not try, int8 does it once, auto finds what int8 has left. */
+        assert_int_equal(number(&o, "precision", "forward_passes"),
+                         p == PRECISION_INT8 ? SAMPLE_PICTURES + HOLDOUT : 0);
+        assert_int_equal(number(&o, NULL, "forward_passes"), p ? 0 : TRAIN + HOLDOUT);
+        const json_t *precision = json_object_get(o.report, "precision");
+        if (p == PRECISION_FP32)
+            assert_true(json_is_null(json_object_get(precision, "int8_accuracy")));
+        else
+            assert_true(number(&o, "precision", "int8_accuracy") ==
+                        number(&o, "metrics", "accuracy"));
+        run(t, &spec, &again);
+        assert_int_equal(number(&again, "precision", "forward_passes"), 0);
+        assert_int_equal(again.artifact.len, o.artifact.len);
+        assert_memory_equal(again.artifact.data, o.artifact.data, o.artifact.len);
+    }
+    assert_true(losses[PRECISION_INT8] != losses[PRECISION_FP32]);
+    assert_true(losses[PRECISION_INT8] == losses[PRECISION_AUTO]);
+}
+
+/* auto keeps to fp32 when int8 is worse than the margin lets it be. */
+static void auto_keeps_the_margin(void **state)
+{
+    struct tiny *t = *state;
+    struct retrain_spec spec = spec_of(t, tiny_dataset(t, three, 6));
+    CLEANUP(output_fini) struct output o;
+    spec.recipe.precision_margin = -2; /* what no accuracy reaches */
+    run(t, &spec, &o);
+    assert_string_equal(text(&o, "precision", "served"), "fp32");
+    assert_true(number(&o, "precision", "fp32_accuracy") == number(&o, "metrics", "accuracy"));
+    assert_true(number(&o, "precision", "int8_accuracy") > 0.5);
+    served_as_judged(&spec, &o, "fp32");
+}
+
+/* A champion is judged as it is served, from cached features or by itself. */
+static void champion_of_another_precision(void **state)
+{
+    struct tiny *t = *state;
+    struct retrain_spec spec = spec_of(t, tiny_dataset(t, three, 6));
+    char folder[128];
+    snprintf(folder, sizeof folder, "%s/elsewhere", t->folder);
+    for (int p = PRECISION_FP32; p <= PRECISION_INT8; p++) {
+        CLEANUP(output_fini) struct output first;
+        CLEANUP(output_fini) struct output second;
+        CLEANUP(output_fini) struct output third = { 0 };
+        spec.recipe.precision = (enum precision)p;
+        spec.has_champion = false;
+        run(t, &spec, &first);
+        spec.has_champion = true;
+        spec.champion = keep(t, &first);
+        spec.recipe.precision = p ? PRECISION_FP32 : PRECISION_INT8;
+        run(t, &spec, &second);
+        assert_true(json_equal(json_object_get(second.report, "champion_metrics"),
+                               json_object_get(first.report, "metrics")));
+        assert_int_equal(number(&second, NULL, "champion_forward_passes"), 0);
+        buf_init(&third.artifact, 1 << 24);
+        spec.overrides.resize = 45;
+        assert_int_equal(
+            retrain_run(&spec, t->blobs, folder, NULL, NULL, &third.artifact, &third.report, NULL),
+            ERR_OK);
+        spec.overrides.resize = 0;
+        assert_int_equal(number(&third, NULL, "champion_forward_passes"), HOLDOUT);
+        assert_true(json_equal(json_object_get(third.report, "champion_metrics"),
+                               json_object_get(first.report, "metrics")));
+    }
 }
 
 static void new_pictures_cost_only_themselves(void **state)
@@ -442,14 +566,17 @@ static void recipes(void **state)
     static const struct {
         const char *text, *spelled_out;
     } good[] = {
-        { "null",
-          "{\"balanced\":\"auto\",\"folds\":5,\"mode\":\"head\",\"penalty\":0.0,\"views\":1}" },
-        { "{}",
-          "{\"balanced\":\"auto\",\"folds\":5,\"mode\":\"head\",\"penalty\":0.0,\"views\":1}" },
-        { "{\"folds\":3,\"balanced\":false,\"penalty\":0.5,\"views\":2,\"mode\":\"head\"}",
-          "{\"balanced\":false,\"folds\":3,\"mode\":\"head\",\"penalty\":0.5,\"views\":2}" },
-        { "{\"balanced\":true,\"folds\":10}",
-          "{\"balanced\":true,\"folds\":10,\"mode\":\"head\",\"penalty\":0.0,\"views\":1}" },
+        { "null", "{\"balanced\":\"auto\",\"folds\":5,\"mode\":\"head\",\"penalty\":0.0,"
+                  "\"precision\":\"auto\",\"precision_margin\":0.005,\"views\":1}" },
+        { "{}", "{\"balanced\":\"auto\",\"folds\":5,\"mode\":\"head\",\"penalty\":0.0,"
+                "\"precision\":\"auto\",\"precision_margin\":0.005,\"views\":1}" },
+        { "{\"folds\":3,\"balanced\":false,\"penalty\":0.5,\"views\":2,\"mode\":\"head\","
+          "\"precision\":\"int8\",\"precision_margin\":1}",
+          "{\"balanced\":false,\"folds\":3,\"mode\":\"head\",\"penalty\":0.5,\"precision\":"
+          "\"int8\",\"precision_margin\":1.0,\"views\":2}" },
+        { "{\"balanced\":true,\"folds\":10,\"precision\":\"fp32\"}",
+          "{\"balanced\":true,\"folds\":10,\"mode\":\"head\",\"penalty\":0.0,\"precision\":"
+          "\"fp32\",\"precision_margin\":0.005,\"views\":1}" },
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct recipe r, again;
@@ -457,11 +584,13 @@ static void recipes(void **state)
         if (parse(good[i].text, &r, &e))
             fail_msg("%s: %s", good[i].text, e.message);
         json_t *object = recipe_json(&r);
-        char *text = json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT);
+        char *text = json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(6));
         assert_string_equal(text, good[i].spelled_out);
         assert_int_equal(recipe_parse(object, &again, NULL), ERR_OK);
         assert_true(again.balanced == r.balanced && again.balanced_auto == r.balanced_auto &&
-                    again.folds == r.folds && again.views == r.views && again.penalty == r.penalty);
+                    again.folds == r.folds && again.views == r.views &&
+                    again.penalty == r.penalty && again.precision == r.precision &&
+                    again.precision_margin == r.precision_margin);
         free(text);
         json_decref(object);
     }
@@ -482,6 +611,10 @@ static void recipes(void **state)
         { "{\"penalty\":1e7}", ERR_FIELD_RANGE, "penalty" },
         { "{\"balanced\":\"yes\"}", ERR_JSON_TYPE, "balanced" },
         { "{\"balanced\":1}", ERR_JSON_TYPE, "balanced" },
+        { "{\"precision\":\"int4\"}", ERR_RECIPE, "int4" },
+        { "{\"precision\":8}", ERR_JSON_TYPE, "precision" },
+        { "{\"precision_margin\":-0.1}", ERR_FIELD_RANGE, "precision_margin" },
+        { "{\"precision_margin\":1.1}", ERR_FIELD_RANGE, "precision_margin" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct recipe r = { .folds = 77 };
@@ -499,6 +632,9 @@ int main(void)
         cmocka_unit_test(recipes),
         cmocka_unit_test_setup_teardown(report_and_artifact, set_up, tear_down),
         cmocka_unit_test_setup_teardown(same_bits_again_and_with_any_threads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_precision, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(auto_keeps_the_margin, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(champion_of_another_precision, set_up, tear_down),
         cmocka_unit_test_setup_teardown(new_pictures_cost_only_themselves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(champion_with_the_same_backbone_costs_nothing, set_up,
                                         tear_down),
