@@ -210,7 +210,9 @@ static double error_of(const struct network *n, const struct ranges *ranges)
 
 static const struct subject residual = { "residual",
                                          { { CONV, "x w:32,3,3,3 w:32", "a", K3 },
-                                           { "Relu", "a", "b", "" },
+                                           { "Relu", "a", "h", "" },
+                                           { CONV, "h w:32,32,1,1 w:32", "i", "" },
+                                           { "Relu", "i", "b", "" },
                                            { CONV, "b w:32,1,3,3 w:32", "c", "i:group=32 " K3 },
                                            { "Relu", "c", "d", "" },
                                            { CONV, "d w:32,32,1,1 w:32", "e", "" },
@@ -308,8 +310,7 @@ static void close_to_floats(void **state)
     }
 }
 
-/* One reorder to integers behind the stem (a convolution and a depthwise one, in floats), none
- * after it; two convolutions of integers. */
+/* One reorder to integers at the input, none after it; five convolutions of integers. */
 static void stays_integer(void **state)
 {
     (void)state;
@@ -319,16 +320,16 @@ static void stays_integer(void **state)
     struct calibration *c = calibrated(n, PICTURES);
     ok(calibration_ranges(c, CALIBRATE_MSE, &ranges, &e), &e);
     struct plan *p = plan_of(n, &ranges);
-    assert_int_equal(of_integers(p), 2);
-    /* To integers for the block and for the sum, and the last result into the output's order. */
-    assert_true(named(p, "reorder") <= 3);
+    assert_int_equal(of_integers(p), 5);
+    /* The last result is brought into the output's order. */
+    assert_true(named(p, "reorder") <= 2);
     plan_free(p);
     /* A value without a range is a float, and so is what reads it. */
     for (int i = 0; i < ranges.count; i++)
         if (strcmp(ranges.list[i].name, "d") == 0)
             ranges.list[i].low = ranges.list[i].high = 0;
     p = plan_of(n, &ranges);
-    assert_int_equal(of_integers(p), 1);
+    assert_int_equal(of_integers(p), 4);
     plan_free(p);
     struct plan_options o = { .batch = 1, .precision = PLAN_INT8 };
     assert_int_equal(plan_new(n, &o, &p, &e), ERR_INTERNAL);
@@ -345,6 +346,27 @@ static void write_ranges(const struct calibration *c, struct buf *ret)
     ok(calibration_ranges(c, CALIBRATE_MSE, &ranges, &e), &e);
     ok(ranges_write(&ranges, ret, &e), &e);
     ranges_fini(&ranges);
+}
+
+/* A depthwise convolution right behind the first one: both stay in floats. */
+static void stem_stays_in_floats(void **state)
+{
+    (void)state;
+    static const struct subject stem = { "stem",
+                                         { { CONV, "x w:32,3,3,3 w:32", "a", K3 },
+                                           { CONV, "a w:32,1,3,3 w:32", "b", "i:group=32 " K3 },
+                                           { CONV, "b w:16,32,1,1", "y", "" } } };
+    struct err e;
+    struct ranges ranges;
+    struct network *n = make(&stem);
+    struct calibration *c = calibrated(n, PICTURES);
+    ok(calibration_ranges(c, CALIBRATE_MSE, &ranges, &e), &e);
+    struct plan *p = plan_of(n, &ranges);
+    assert_int_equal(of_integers(p), 1);
+    plan_free(p);
+    ranges_fini(&ranges);
+    calibration_free(c);
+    network_free(n);
 }
 
 /* Pictures shared out to branches count as if one calibration had seen them all. */
@@ -553,10 +575,15 @@ static void text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exact),        cmocka_unit_test(close_to_floats),
-        cmocka_unit_test(bounds),       cmocka_unit_test(stays_integer),
-        cmocka_unit_test(text),         cmocka_unit_test(branches_add_up),
-        cmocka_unit_test(has_one_lane), cmocka_unit_test(plans_share_by_content),
+        cmocka_unit_test(exact),
+        cmocka_unit_test(close_to_floats),
+        cmocka_unit_test(bounds),
+        cmocka_unit_test(stays_integer),
+        cmocka_unit_test(text),
+        cmocka_unit_test(branches_add_up),
+        cmocka_unit_test(stem_stays_in_floats),
+        cmocka_unit_test(has_one_lane),
+        cmocka_unit_test(plans_share_by_content),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
