@@ -195,6 +195,7 @@ static void test_versions(void **context)
              " \"0101010101010101010101010101010101010101010101010101010101010101\","
              " \"duration_seconds\": 2.5, \"aliases\": [\"best\", \"production\"],"
              " \"metrics\": {\"accuracy\": 0.75, \"per_class\": []}, \"gate\": {\"passed\": true},"
+             " \"precision\": null,"
              " \"report\": {\"metrics\": {\"accuracy\": 0.75, \"per_class\": []}, \"labels\":"
              " [\"a\"]}}");
     /* Without a table per class in the report: the figures of the row. */
