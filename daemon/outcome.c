@@ -140,7 +140,7 @@ static enum err_code commit_version(struct state *s, const struct job *j, const 
     int64_t production = 0, number = 0;
     enum err_code r = read_figures(f->report, &figures, e);
     if (!r)
-        r = gate_decide(j->gate, f->report, j->champion, &decision, e);
+        r = gate_decide(j->gate, f->report, j->champion, f->bytes, &decision, e);
     if (!r)
         r = db_write(state_db(s), &t, e);
     if (!r)

@@ -15,7 +15,8 @@ static void make_result(struct fixture *f, const char *id, char ret_folder[200])
     static const char report[] =
         "{\"labels\":[\"p\",\"q\"],\"holdout\":{\"split\":\"val\",\"count\":4,\"digest\":\"00\"},"
         "\"metrics\":{\"accuracy\":0.75,\"macro_f1\":0.5,\"log_loss\":0.25,"
-        "\"calibration_error\":0.125},\"majority_accuracy\":0.5,\"forward_passes\":7,"
+        "\"calibration_error\":0.125,\"per_class\":[]},\"majority_accuracy\":0.5,\"forward_"
+        "passes\":7,"
         "\"champion_metrics\":null,\"paired\":null}";
     struct err e = { 0 };
     char path[300];

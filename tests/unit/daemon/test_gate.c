@@ -1,4 +1,5 @@
 #include "daemon/gate.h"
+#include "daemon/mcnemar.h"
 
 #include "data/base/cleanup.h"
 #include "data/base/json.h"
@@ -16,13 +17,16 @@ static json_t *report_of(int both, int only_challenger, int only_champion, int n
                          double majority)
 {
     int count = both + only_challenger + only_champion + neither;
-    json_t *report =
-        json_pack("{s:{s:s, s:i, s:s}, s:{s:f}, s:{s:f}, s:f, s:{s:i, s:i, s:i, s:i}}", "holdout",
-                  "split", "val", "count", count, "digest", "abc", "metrics", "accuracy",
-                  (double)(both + only_challenger) / count, "champion_metrics", "accuracy",
-                  (double)(both + only_champion) / count, "majority_accuracy", majority, "paired",
-                  "both", both, "only_challenger", only_challenger, "only_champion", only_champion,
-                  "neither", neither);
+    json_t *report = json_pack(
+        "{s:{s:s, s:i, s:s}, s:{s:f, s:f, s:[{s:s, s:f, s:i}, {s:s, s:f, s:i}, {s:s, s:f, "
+        "s:i}]}, s:{s:f}, s:f, s:{s:i, s:i, s:i, s:i}}",
+        "holdout", "split", "val", "count", count, "digest", "abc", "metrics", "accuracy",
+        (double)(both + only_challenger) / count, "calibration_error", 0.125, "per_class", "label",
+        "cat", "recall", 0.75, "support", 4, "label", "none", "recall", 0.0, "support", 0, "label",
+        "dog", "recall", 0.875, "support", 8, "champion_metrics", "accuracy",
+        (double)(both + only_champion) / count, "majority_accuracy", majority, "paired", "both",
+        both, "only_challenger", only_challenger, "only_champion", only_champion, "neither",
+        neither);
     assert_non_null(report);
     return report;
 }
@@ -39,7 +43,7 @@ static json_t *decide(const char *gate, json_t *report, int64_t champion)
     struct err e = { 0 };
     CLEANUP(json_decref_p) json_t *rules = text(gate);
     json_t *decision = NULL;
-    enum err_code r = gate_decide(rules, report, champion, &decision, &e);
+    enum err_code r = gate_decide(rules, report, champion, 1000, &decision, &e);
     json_decref(report);
     if (r)
         fail_msg("%s: %s", err_slug(r), e.message);
@@ -133,6 +137,10 @@ static void test_decision_has_all_numbers(void **context)
     CLEANUP(json_decref_p)
     json_t *expected =
         text("{\"passed\":false,\"rule\":\"superiority\",\"margin\":0.02,\"min_accuracy\":0.9,"
+             "\"max_p\":1.0,\"min_recall\":0.0,\"max_calibration_error\":1.0,\"min_holdout\":0,"
+             "\"max_latency_ms\":null,\"max_bytes\":null,\"smallest_difference\":0.07,"
+             "\"worst_recall\":{\"label\":\"cat\",\"recall\":0.75,\"support\":4},"
+             "\"calibration_error\":0.125,\"latency_ms\":null,\"bytes\":1000,"
              "\"champion\":3,\"holdout\":{\"split\":\"val\",\"count\":100,\"digest\":\"abc\"},"
              "\"accuracy\":0.84,\"champion_accuracy\":0.85,\"majority_accuracy\":0.25,"
              "\"paired\":{\"both\":80,\"only_challenger\":4,\"only_champion\":5,\"neither\":11},"
@@ -148,7 +156,8 @@ static void test_without_champion_no_comparison(void **context)
     (void)context;
     CLEANUP(json_decref_p)
     json_t *decision = decide("{}", report_of(80, 4, 5, 11, 0.25), 0);
-    static const char *const absent[] = { "champion", "champion_accuracy", "paired", "mcnemar_p" };
+    static const char *const absent[] = { "champion", "champion_accuracy", "paired", "mcnemar_p",
+                                          "smallest_difference" };
     for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
         assert_true(json_is_null(json_object_get(decision, absent[i])));
 }
@@ -166,7 +175,10 @@ static void test_check_spells_out_defaults(void **context)
     json_t *full = NULL;
     assert_int_equal(check("{\"margin\":1}", &full), ERR_OK);
     CLEANUP(json_decref_p)
-    json_t *expected = text("{\"rule\":\"superiority\",\"margin\":1.0,\"min_accuracy\":0.0}");
+    json_t *expected =
+        text("{\"rule\":\"superiority\",\"margin\":1.0,\"min_accuracy\":0.0,\"max_p\":1.0,"
+             "\"min_recall\":0.0,\"max_calibration_error\":1.0,\"min_holdout\":0,"
+             "\"max_latency_ms\":null,\"max_bytes\":null}");
     assert_true(json_equal(full, expected));
     json_decref(full);
     assert_int_equal(gate_check(NULL, &full, NULL), ERR_OK);
@@ -186,6 +198,70 @@ static void test_check_refuses(void **context)
     assert_null(untouched);
 }
 
+static void test_p_ceiling(void **context)
+{
+    (void)context;
+    assert_true(passes("{\"max_p\":0.0704}", report_of(80, 7, 1, 12, 0.1), 3));
+    assert_false(passes("{\"max_p\":0.0703}", report_of(80, 7, 1, 12, 0.1), 3));
+    /* It is about a gain: where none is asked for, none has to be significant. */
+    assert_true(
+        passes("{\"rule\":\"non_inferiority\",\"max_p\":0}", report_of(80, 5, 5, 10, 0.1), 3));
+    assert_true(passes("{\"max_p\":0}", report_of(60, 15, 2, 23, 0.5), 0));
+}
+
+static void test_floors_and_ceilings_at_the_limit_and_past_it(void **context)
+{
+    (void)context;
+    static const struct {
+        const char *at, *past;
+    } cases[] = {
+        { "{\"min_recall\":0.75}", "{\"min_recall\":0.7501}" },
+        { "{\"max_calibration_error\":0.125}", "{\"max_calibration_error\":0.1249}" },
+        { "{\"min_holdout\":100}", "{\"min_holdout\":101}" },
+        { "{\"max_bytes\":1000}", "{\"max_bytes\":999}" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int champion = 0; champion < 2; champion++) {
+            assert_true(passes(cases[i].at, report_of(80, 10, 2, 8, 0.1), champion));
+            assert_false(passes(cases[i].past, report_of(80, 10, 2, 8, 0.1), champion));
+        }
+}
+
+static void test_latency(void **context)
+{
+    (void)context;
+    json_t *report = report_of(80, 10, 2, 8, 0.1);
+    json_object_set_new(report, "latency_ms", json_real(4.5));
+    assert_true(passes("{\"max_latency_ms\":4.5}", json_incref(report), 1));
+    assert_false(passes("{\"max_latency_ms\":4.4}", report, 1));
+    assert_false(passes("{\"max_latency_ms\":4.5}", report_of(80, 10, 2, 8, 0.1), 1));
+    CLEANUP(json_decref_p) json_t *gate = text("{\"max_latency_ms\":4.5}");
+    assert_true(gate_wants_latency(gate));
+    assert_false(gate_wants_latency(NULL));
+}
+
+/* By trying every difference. */
+static int64_t smallest_by_search(int64_t discordant)
+{
+    while (mcnemar_p(discordant, 0) > 0.05)
+        discordant++;
+    int64_t best = discordant;
+    for (int64_t b = 0; 2 * b <= discordant; b++)
+        if (mcnemar_p(b, discordant - b) <= 0.05)
+            best = discordant - 2 * b;
+    return best;
+}
+
+static void test_smallest_difference(void **context)
+{
+    (void)context;
+    /* 2 / 2^6 is the first below 0.05. */
+    assert_int_equal(mcnemar_smallest(0, 0.05), 6);
+    assert_int_equal(mcnemar_smallest(6, 0.05), 6);
+    for (int64_t n = 0; n < 300; n++)
+        assert_int_equal(mcnemar_smallest(n, 0.05), smallest_by_search(n));
+}
+
 static void test_incomplete_report_is_a_fault(void **context)
 {
     (void)context;
@@ -193,12 +269,12 @@ static void test_incomplete_report_is_a_fault(void **context)
     json_t *untouched = NULL;
     CLEANUP(json_decref_p) json_t *report = report_of(8, 1, 1, 0, 0.1);
     json_object_set_new(report, "paired", json_null());
-    assert_int_equal(gate_decide(NULL, report, 1, &untouched, &e), ERR_INTERNAL);
+    assert_int_equal(gate_decide(NULL, report, 1, 1000, &untouched, &e), ERR_INTERNAL);
     json_object_del(report, "metrics");
-    assert_int_equal(gate_decide(NULL, report, 0, &untouched, &e), ERR_INTERNAL);
+    assert_int_equal(gate_decide(NULL, report, 0, 1000, &untouched, &e), ERR_INTERNAL);
     CLEANUP(json_decref_p) json_t *wrong = report_of(8, 1, 1, 0, 0.1);
     json_object_set_new(json_object_get(wrong, "paired"), "both", json_integer(7));
-    assert_int_equal(gate_decide(NULL, wrong, 1, &untouched, &e), ERR_INTERNAL);
+    assert_int_equal(gate_decide(NULL, wrong, 1, 1000, &untouched, &e), ERR_INTERNAL);
     assert_null(untouched);
 }
 
@@ -214,6 +290,10 @@ int main(void)
         cmocka_unit_test(test_without_champion_no_comparison),
         cmocka_unit_test(test_check_spells_out_defaults),
         cmocka_unit_test(test_check_refuses),
+        cmocka_unit_test(test_p_ceiling),
+        cmocka_unit_test(test_floors_and_ceilings_at_the_limit_and_past_it),
+        cmocka_unit_test(test_latency),
+        cmocka_unit_test(test_smallest_difference),
         cmocka_unit_test(test_incomplete_report_is_a_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,7 +56,8 @@ static const char script[] =
 #define REPORT(accuracy, rest)                                                                     \
     "{\"labels\":[\"p\",\"q\"],\"holdout\":{\"split\":\"val\",\"count\":4,\"digest\":\"00\"},"     \
     "\"metrics\":{\"accuracy\":" accuracy ",\"macro_f1\":0.5,\"log_loss\":0.25,"                   \
-    "\"calibration_error\":0.125},\"majority_accuracy\":0.5,\"forward_passes\":7," rest "}"
+    "\"calibration_error\":0.125,\"per_class\":[]},\"majority_accuracy\":0.5,\"forward_passes\":"  \
+    "7," rest "}"
 
 struct test {
     struct fixture *f;

@@ -76,8 +76,11 @@ static void test_create_spells_out_defaults(void **context)
     assert_int_equal(fixture_int(json_object_get(made, "recipe"), "folds"), 4);
     assert_string_equal(json_string_value(json_object_get(json_object_get(made, "recipe"), "mode")),
                         "head");
-    fixture_expect(json_object_get(made, "gate"),
-                   "{\"rule\": \"superiority\", \"margin\": 0.5, \"min_accuracy\": 0.0}");
+    fixture_expect(
+        json_object_get(made, "gate"),
+        "{\"rule\": \"superiority\", \"margin\": 0.5, \"min_accuracy\": 0.0, \"max_p\": 1.0,"
+        "\"min_recall\": 0.0, \"max_calibration_error\": 1.0, \"min_holdout\": 0,"
+        "\"max_latency_ms\": null, \"max_bytes\": null}");
     assert_true(json_is_true(json_object_get(made, "strip_label_prefix")));
     assert_true(json_is_null(json_object_get(made, "production")));
     assert_int_equal(fixture_int(made, "versions"), 0);
@@ -144,8 +147,11 @@ static void test_patch(void **context)
     patch(f, "{\"backbone\": \"other\", \"gate\": {\"rule\": \"non_inferiority\"}}", &now);
     assert_string_equal(json_string_value(json_object_get(now, "backbone")), "other");
     assert_string_equal(json_string_value(json_object_get(now, "dataset")), "dogs");
-    fixture_expect(json_object_get(now, "gate"),
-                   "{\"rule\": \"non_inferiority\", \"margin\": 0.0, \"min_accuracy\": 0.0}");
+    fixture_expect(
+        json_object_get(now, "gate"),
+        "{\"rule\": \"non_inferiority\", \"margin\": 0.0, \"min_accuracy\": 0.0, \"max_p\": 1.0,"
+        "\"min_recall\": 0.0, \"max_calibration_error\": 1.0, \"min_holdout\": 0,"
+        "\"max_latency_ms\": null, \"max_bytes\": null}");
     assert_true(json_equal(json_object_get(made, "recipe"), json_object_get(now, "recipe")));
     patch(f, "{\"strip_label_prefix\": false}", &now);
     assert_true(json_is_false(json_object_get(now, "strip_label_prefix")));
