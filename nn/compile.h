@@ -33,6 +33,10 @@ void compile_share_room(struct plan *p, int out, int in, size_t offset);
 struct dnn_posts compile_posts(const struct step *step, const struct dnn_layout *with);
 /* Everything of a convolution but its layouts; sum_with as for compile_posts(). */
 struct dnn_conv compile_conv_geometry(const struct step *step, const struct dnn_layout *sum_with);
+/* May the result be written over this value? */
+bool compile_is_last_use(const struct plan *p, int value);
+/* The room of this value is about to be written over: copies that stand in it are none any more. */
+void compile_forget_copies(struct plan *p, int value);
 /* Index of the sum among the posts, or -1. */
 int compile_sum_post(const struct step *step);
 /* A convolution of one picture [1, C, H, W] that is faster by Winograd's method; out: its channels.
@@ -41,7 +45,8 @@ bool compile_winograd_pays(const struct step *step, const int64_t *in, int64_t o
 /* Makes the primitive; when c->winograd and oneDNN has none that pays, the direct one. */
 enum err_code compile_conv_new(struct plan *p, const struct dnn_conv *c, struct dnn_primitive **ret,
                                struct err *e) MUST_USE;
-/* Is compile_conv_halves() the better way for this step on two lanes? */
+/* Is compile_conv_halves() the better way for this step on two lanes? It may still find that oneDNN
+ * has no code for it: ERR_DNN, and the plan is as it was. */
 bool compile_conv_has_halves(const struct plan *p, const struct steps *s, const struct step *step);
 /* The value in row-major order. */
 enum err_code compile_fetch_plain(struct plan *p, int value, struct operand *ret, struct err *e)

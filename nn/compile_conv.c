@@ -15,8 +15,7 @@ int compile_sum_post(const struct step *step)
     return -1;
 }
 
-/* The room of this value is about to be written over: copies that stand in it are none any more. */
-static void forget_copies(struct plan *p, int value)
+void compile_forget_copies(struct plan *p, int value)
 {
     size_t offset;
     int root = plan_root(p, value, &offset);
@@ -45,8 +44,7 @@ struct dnn_conv compile_conv_geometry(const struct step *step, const struct dnn_
     return c;
 }
 
-/* May the result be written over this value? */
-static bool is_last_use(const struct plan *p, int value)
+bool compile_is_last_use(const struct plan *p, int value)
 {
     size_t offset;
     const struct plan_value *root = &p->values[plan_root(p, value, &offset)];
@@ -57,7 +55,7 @@ static bool is_last_use(const struct plan *p, int value)
 static bool is_winograd(const struct plan *p, const struct steps *s, const struct step *step)
 {
     int sum = compile_sum_post(step);
-    return p->threads < 2 && (sum < 0 || is_last_use(p, step->posts[sum].value)) &&
+    return p->threads < 2 && (sum < 0 || compile_is_last_use(p, step->posts[sum].value)) &&
            compile_winograd_pays(step, s->values[step->in[0]].dims,
                                  s->values[step->node->in[1]].dims[0]);
 }
@@ -116,7 +114,7 @@ static enum err_code choose_conv(struct plan *p, const struct steps *s, const st
                                            : compile_layout(p, other);
     if (!there)
         return compile_no_memory(e);
-    bool mine = is_last_use(p, other);
+    bool mine = compile_is_last_use(p, other);
     if (mine && q->dst == DNN_F32 && dnn_layout_type(there) == DNN_F32 &&
         dnn_layout_block(there) >= BLOCK_MIN) {
         *ret_in_place = true;
@@ -165,8 +163,6 @@ static enum err_code conv_params(struct plan *p, const struct steps *s, const st
 static enum err_code emit_conv(struct plan *p, const struct steps *s, const struct step *step,
                                const struct int8_conv *q, struct err *e)
 {
-    if (compile_conv_has_halves(p, s, step))
-        return compile_conv_halves(p, s, step, e);
     struct dnn_primitive *conv = NULL;
     struct operand other = { -1, -1 }, src, weight, bias;
     bool in_place = false;
@@ -199,7 +195,7 @@ static enum err_code emit_conv(struct plan *p, const struct steps *s, const stru
     if (!r)
         r = plan_define(p, step->out, dnn_layout_copy(dst_layout), e);
     if (!r && in_place) {
-        forget_copies(p, other.value);
+        compile_forget_copies(p, other.value);
         compile_share_room(p, step->out, other.value, 0);
     }
     if (!r)
@@ -216,7 +212,12 @@ enum err_code compile_conv(struct plan *p, const struct steps *s, const struct s
 {
     CLEANUP(int8_conv_fini) struct int8_conv q = { 0 };
     const struct int8_conv floats = { 0 };
-    enum err_code r = int8_conv_init(s, step, &q, e);
+    enum err_code r = ERR_DNN;
+    if (compile_conv_has_halves(p, s, step))
+        r = compile_conv_halves(p, s, step, e);
+    if (r != ERR_DNN)
+        return r;
+    r = int8_conv_init(s, step, &q, e);
     if (!r)
         r = emit_conv(p, s, step, &q, e);
     return r == ERR_DNN && q.on ? emit_conv(p, s, step, &floats, e) : r;

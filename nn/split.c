@@ -309,8 +309,72 @@ static enum err_code make_reorder(struct plan *p, const struct half *h, const st
                            e);
 }
 
+/* The tensor as [1, C/block, H, W, block], without a word about blocks, and the half of `dim` of
+ * it; *ret_offset in bytes. */
+static struct dnn_layout *half_of_blocks(const struct dnn_layout *l, int64_t block, int dim,
+                                         int lane, size_t *ret_offset)
+{
+    int64_t dims[DNN_RANK_MAX];
+    dnn_layout_dims(l, dims);
+    int64_t c = dims[1], h = dims[2], w = dims[3];
+    bool last = dnn_layout_is_channels_last(l);
+    const int64_t strides[] = { c * h * w, last ? block : h * w * block, w * (last ? c : block),
+                                last ? c : block, 1 };
+    int64_t whole[] = { 1, c / block, h, w, block };
+    int64_t cut = (whole[dim] + 1) / 2;
+    *ret_offset = lane ? (size_t)(cut * strides[dim]) * sizeof(float) : 0;
+    whole[dim] = lane ? whole[dim] - cut : cut;
+    return dnn_layout_strided(5, whole, strides);
+}
+
+static const struct arg *reorder_arg(const struct instr *i, int role)
+{
+    return i->arg_count == 2 ? &i->args[i->args[1].role == role] : NULL;
+}
+
+/* Between channels last and blocks of channels: what one lane writes is one piece of memory, rows
+ * in the one and blocks in the other. */
+static enum err_code split_blocks(struct plan *p, struct err *e)
+{
+    const struct instr *i = &p->instrs[p->instr_count - 1];
+    const struct arg *from = reorder_arg(i, DNN_SRC), *to = reorder_arg(i, DNN_DST);
+    int64_t dims[DNN_RANK_MAX];
+    if (p->threads < 2 || !from || !to || dnn_layout_dims(to->layout, dims) != 4 || dims[0] != 1 ||
+        dnn_layout_type(from->layout) != DNN_F32 || dnn_layout_type(to->layout) != DNN_F32 ||
+        dnn_layout_bytes(to->layout) < BYTES_MIN)
+        return ERR_OK;
+    bool to_blocks = dnn_layout_is_channels_last(from->layout);
+    const struct arg *blocked = to_blocks ? to : from, *last = to_blocks ? from : to;
+    int64_t block = dnn_layout_block(blocked->layout);
+    int dim = to_blocks ? 1 : 2;
+    if (block <= 1 || dims[1] % block || !dnn_layout_is_channels_last(last->layout) ||
+        (to_blocks ? dims[1] / block : dims[2]) < 2)
+        return ERR_OK;
+    struct half h[2] = { 0 };
+    enum err_code r = ERR_OK;
+    for (int k = 0; k < 2 && !r; k++) {
+        h[k].args[0] = *from;
+        h[k].args[1] = *to;
+        h[k].count = 2;
+        for (int a = 0; a < 2; a++)
+            h[k].args[a].layout =
+                half_of_blocks((a ? to : from)->layout, block, dim, k, &h[k].args[a].offset);
+        if (!h[k].args[0].layout || !h[k].args[1].layout)
+            r = err_set(e, ERR_NOMEM, "no memory to split an instruction");
+        else
+            r = make_reorder(p, &h[k], NULL, NULL, &h[k].primitive, e);
+    }
+    if (!r)
+        r = replace(p, h, e);
+    half_fini(&h[0]);
+    half_fini(&h[1]);
+    return r == ERR_DNN ? ERR_OK : r;
+}
+
 enum err_code split_reorder(struct plan *p, struct err *e)
 {
+    int count = p->instr_count;
     struct reach w = row_by_row(p);
-    return split(p, &w, make_reorder, NULL, e);
+    enum err_code r = split(p, &w, make_reorder, NULL, e);
+    return r || p->instr_count > count ? r : split_blocks(p, e);
 }

@@ -15,7 +15,7 @@ enum err_code split_conv(struct plan *p, const struct dnn_conv *c, struct err *e
 enum err_code split_pool(struct plan *p, const struct dnn_pool *o, struct err *e) MUST_USE;
 enum err_code split_norm(struct plan *p, float epsilon, bool relu, struct err *e) MUST_USE;
 enum err_code split_concat(struct plan *p, struct err *e) MUST_USE;
-/* From row-major order to channels last. */
+/* From row-major order to channels last; between that and blocks of channels. */
 enum err_code split_reorder(struct plan *p, struct err *e) MUST_USE;
 
 #endif

@@ -1,11 +1,12 @@
 /* Measures one thing of one network and prints a JSON line; infer.py calls it, beside the peer.
  * usage: bench_infer latency MODEL SECONDS BATCH THREADS
- *        bench_infer throughput MODEL SECONDS CALLERS BATCH
+ *        bench_infer throughput MODEL SECONDS CALLERS BATCH [int8]
  *        bench_infer plan MODEL
  *        bench_infer peak SECONDS SIDE
  * Times are those of the wall, in milliseconds. */
 #include "data/base/clock.h"
 #include "data/base/file.h"
+#include "nn/calibrate.h"
 #include "nn/plan.h"
 
 #include <inttypes.h>
@@ -107,6 +108,28 @@ static struct plan *compile(const struct network *n, int batch, int threads)
     return p;
 }
 
+/* One lane. Ranges are those of the picture that is measured with. */
+static struct plan *compile_int8(const struct network *n, int batch)
+{
+    struct err e;
+    struct plan *p;
+    struct calibration *c;
+    struct ranges ranges;
+    struct plan_options o = { .batch = 1 };
+    ok(plan_new(n, &o, &p, &e), &e);
+    float *x = picture(plan_input_size(p));
+    plan_free(p);
+    ok(calibration_new(n, &o, &c, &e), &e);
+    ok(calibration_add(c, x, NULL, &e), &e);
+    ok(calibration_ranges(c, CALIBRATE_MSE, &ranges, &e), &e);
+    calibration_free(c);
+    o = (struct plan_options){ .batch = batch, .precision = PLAN_INT8, .ranges = &ranges };
+    ok(plan_new(n, &o, &p, &e), &e);
+    ranges_fini(&ranges);
+    free(x);
+    return p;
+}
+
 static void latency(const char *path, double seconds, int batch, int threads)
 {
     struct err e;
@@ -151,10 +174,10 @@ static void *call(void *context)
     return NULL;
 }
 
-static void throughput(const char *path, double seconds, int callers, int batch)
+static void throughput(const char *path, double seconds, int callers, int batch, bool int8)
 {
     struct network *n = load(path);
-    struct plan *p = compile(n, batch, 1);
+    struct plan *p = int8 ? compile_int8(n, batch) : compile(n, batch, 1);
     struct caller *list = claim((size_t)callers * sizeof *list);
     for (int i = 0; i < callers; i++)
         list[i] = caller_new(p, batch);
@@ -229,15 +252,16 @@ int main(int argc, char **argv)
     int count = argc > 4 ? atoi(argv[4]) : 1;
     if (argc == 6 && strcmp(what, "latency") == 0 && count > 0)
         latency(argv[2], number, count, atoi(argv[5]));
-    else if (argc == 6 && strcmp(what, "throughput") == 0 && count > 0 && atoi(argv[5]) > 0)
-        throughput(argv[2], number, count, atoi(argv[5]));
+    else if ((argc == 6 || (argc == 7 && strcmp(argv[6], "int8") == 0)) &&
+             strcmp(what, "throughput") == 0 && count > 0 && atoi(argv[5]) > 0)
+        throughput(argv[2], number, count, atoi(argv[5]), argc == 7);
     else if (argc == 3 && strcmp(what, "plan") == 0)
         plan(argv[2]);
     else if (argc == 4 && strcmp(what, "peak") == 0 && number > 0)
         peak(atof(argv[2]), (int)number);
     else
         return fprintf(stderr, "usage: bench_infer latency MODEL SECONDS BATCH THREADS\n"
-                               "       bench_infer throughput MODEL SECONDS CALLERS BATCH\n"
+                               "       bench_infer throughput MODEL SECONDS CALLERS BATCH [int8]\n"
                                "       bench_infer plan MODEL\n"
                                "       bench_infer peak SECONDS SIDE\n"),
                2;

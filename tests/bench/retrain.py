@@ -22,6 +22,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent / "http"))
 os.environ.setdefault("KENNELD", str(ROOT / "build/release/daemon/kenneld"))
 from kennel_test import V1, Daemon  # noqa: E402
+from machine import CORES, instruction_sets  # noqa: E402
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--shared", default=os.environ.get("KENNEL_SHARED", ROOT.parent / "shared"))
@@ -33,14 +34,6 @@ args = parser.parse_args()
 shared = pathlib.Path(args.shared)
 archive = shared / "datasets" / (args.data + ".tar")
 backbone = shared / "backbones" / (args.backbone + ".onnx")
-
-
-def flags():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("flags"):
-            have = line.split()
-            return " ".join(f for f in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile") if f in have)
-    return "?"
 
 
 def split_archive(one_percent):
@@ -122,7 +115,7 @@ if args.epochs and subprocess.run(["/usr/bin/python3", "-c", "import torch, torc
                                          cwd=shared / "peers").stdout)
 
 print(f"{args.data}, {args.backbone}, {pictures} pictures ({added} of them added later), {args.rounds} rounds")
-print(f"{os.cpu_count()} cores, {flags()}\n")
+print(f"{CORES} cores, {instruction_sets()}\n")
 print(f"{'':20} {'median s':>9} {'min':>7} {'max':>7} {'pictures/s':>11} {'peer/ours':>10}")
 count = {"import": pictures - added, "first retrain": pictures - added, "import to served": pictures - added,
          "unchanged retrain": pictures - added, "+1 % import": added, "+1 % retrain": pictures}
@@ -137,6 +130,7 @@ if peer:
           f"{peer['images_per_s']} pictures/s, best accuracy {peer['best_val_accuracy']}")
 for name, median, low, high in rows:
     print(json.dumps({"bench": "retrain", "row": name, "median_s": round(median, 3), "min_s": round(low, 3),
-                      "max_s": round(high, 3), "data": args.data, "backbone": args.backbone, "isa": flags()}))
+                      "max_s": round(high, 3), "data": args.data, "backbone": args.backbone,
+                      "isa": instruction_sets()}))
 if peer:
     print(json.dumps({"bench": "retrain", "row": "peer", **peer}))
