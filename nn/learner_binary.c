@@ -41,13 +41,15 @@ static enum err_code make_table(const struct tensor *y, const struct tensor *t, 
     walk_init(&w, y);
     walk_add(&w, t);
     size_t channels = t->rank > 1 ? (size_t)t->dims[1] : 1, inner = f->count / channels;
-    for (size_t i = 0; walk_next(&w); i++) {
+    size_t i = 0;
+    do {
         size_t from = (size_t)w.at[0];
         if (!constant)
             from = from % inner * channels + from / inner;
         size_t c = i / (size_t)out->inner, r = i % (size_t)out->inner;
         f->table[r * (size_t)out->channels + c] = (uint32_t)from;
-    }
+        i++;
+    } while (walk_next(&w));
     return ERR_OK;
 }
 

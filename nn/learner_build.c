@@ -102,7 +102,8 @@ static enum err_code add_step(struct learner *l, const char *name, const int *in
         free(p->add);
         return no_memory(e);
     }
-    memcpy(p->in, in, (size_t)in_count * sizeof *in);
+    for (int i = 0; i < in_count; i++)
+        p->in[i] = in[i];
     l->values[out].maker = l->step_count++;
     *ret = p;
     return ERR_OK;

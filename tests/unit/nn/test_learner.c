@@ -185,6 +185,32 @@ static void check_param(const struct subject *s, struct learner *l, const struct
                  p->name, dot, closest, best, allowed);
 }
 
+/* What it predicts is what the plan of its export computes. */
+static void check_forward(const struct subject *s, struct learner *l, const struct batch *b)
+{
+    struct network *n;
+    struct plan *p;
+    struct plan_scratch *scratch;
+    struct err e;
+    struct buf bytes;
+    float ours[3 * CLASSES], theirs[3 * CLASSES];
+    const struct plan_options options = { .batch = 3 };
+    buf_init(&bytes, 1 << 24);
+    ok(learner_export(l, NULL, 0, &bytes, &e), &e);
+    ok(network_load(bytes.data, bytes.len, &n, &e), &e);
+    ok(plan_new(n, &options, &p, &e), &e);
+    ok(plan_scratch_new(p, &scratch, &e), &e);
+    ok(plan_run(p, scratch, b->x, theirs, &e), &e);
+    ok(learner_predict(l, 3, b->x, ours, &e), &e);
+    for (int i = 0; i < 3 * CLASSES; i++)
+        if (!(fabsf(ours[i] - theirs[i]) <= 2e-5f))
+            fail_msg("%s: predicts %g, its export %g", s->name, (double)ours[i], (double)theirs[i]);
+    plan_scratch_free(scratch);
+    plan_free(p);
+    network_free(n);
+    buf_fini(&bytes);
+}
+
 static void check(const struct subject *s, enum learner_norm norm)
 {
     struct network *n = make(s);
@@ -204,6 +230,7 @@ static void check(const struct subject *s, enum learner_norm norm)
         checked++;
     }
     assert_true(checked >= 3); /* the head and something before it */
+    check_forward(s, l, &b);
     batch_free(&b);
     learner_free(l);
     network_free(n);
@@ -516,8 +543,8 @@ static void test_export(void **state)
         loss_of(l, &b);
         descend(l);
     }
-    float ours[6][CLASSES], theirs[6][CLASSES];
-    ok(learner_predict(l, 6, b.x, ours[0], &e), &e);
+    float ours[6 * CLASSES], theirs[6 * CLASSES];
+    ok(learner_predict(l, 6, b.x, ours, &e), &e);
     const struct network_meta_pair meta = { "key", "value" };
     struct buf bytes;
     buf_init(&bytes, 1 << 24);
@@ -529,9 +556,9 @@ static void test_export(void **state)
     const struct plan_options options = { .batch = 6 };
     ok(plan_new(again, &options, &p, &e), &e);
     ok(plan_scratch_new(p, &scratch, &e), &e);
-    ok(plan_run(p, scratch, b.x, theirs[0], &e), &e);
+    ok(plan_run(p, scratch, b.x, theirs, &e), &e);
     for (int i = 0; i < 6 * CLASSES; i++)
-        assert_float_equal(ours[0][i], theirs[0][i], 1e-5f);
+        assert_float_equal(ours[i], theirs[i], 1e-5f);
     plan_scratch_free(scratch);
     plan_free(p);
     network_free(again);
