@@ -26,6 +26,7 @@ int problem_status(enum err_code code)
     case ERR_TENSOR_UNKNOWN:
     case ERR_TENSOR_SHAPE:
     case ERR_TENSOR_DATA:
+    case ERR_URL:
         return 400;
     case ERR_KEY_MISSING:
     case ERR_KEY_INVALID:
@@ -41,12 +42,16 @@ int problem_status(enum err_code code)
     case ERR_VERSION_UNKNOWN:
     case ERR_JOB_UNKNOWN:
     case ERR_KEY_UNKNOWN:
+    case ERR_WEBHOOK_UNKNOWN:
+    case ERR_DELIVERY_UNKNOWN:
         return 404;
     case ERR_METHOD_NOT_ALLOWED:
         return 405;
     case ERR_PICTURE_LABEL_CONFLICT:
     case ERR_NAME_TAKEN:
     case ERR_JOB_STATE:
+    case ERR_WEBHOOKS_TOO_MANY:
+    case ERR_DELIVERY_STATE:
     case ERR_GATE_REFUSED:
     case ERR_ROLLBACK_EMPTY:
     case ERR_MODEL_AMBIGUOUS:
@@ -89,6 +94,7 @@ int problem_status(enum err_code code)
     case ERR_HOLDOUT_EMPTY:
     case ERR_RECIPE:
     case ERR_IDEMPOTENCY_REUSED:
+    case ERR_URL_FORBIDDEN:
     case ERR_LABELS_TOO_MANY:
         return 422;
     case ERR_RATE:

@@ -21,8 +21,9 @@ static json_t *plain(json_t *value)
 
 static bool is_option(const char *name)
 {
-    static const char *const options[] = { "mode", "dataset_version", "seed", "priority",
-                                           "coalesce" };
+    static const char *const options[] = { "mode",           "dataset_version", "seed",
+                                           "priority",       "coalesce",        "callback_url",
+                                           "callback_secret" };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (strcmp(name, options[i]) == 0)
             return true;

@@ -19,6 +19,7 @@ struct meters;
 struct serve;
 struct scorer;
 struct keys;
+struct webhook_sender;
 
 enum { SERVER_TIMEOUT_MAX_MS = 600000 };
 
@@ -48,6 +49,7 @@ struct server_parts { /* borrowed; they outlive the server */
     struct scorer *scorer;
     struct keys *keys;
     struct meters *meters; /* of the parts: daemon/score_meters.h */
+    struct webhook_sender *webhooks;
 };
 
 enum err_code server_new(const struct server_options *o, const struct server_parts *parts,

@@ -23,6 +23,7 @@
 #include <jansson.h>
 
 struct jobs;
+struct webhook_secret;
 
 struct jobs_options {
     const char *executable; /* of the worker: this program */
@@ -55,6 +56,8 @@ struct retrain_request {
     bool coalesce;           /* an identical job that is still queued is the answer */
     const char *key;         /* Idempotency-Key, or NULL; ... */
     struct digest request;   /* ... then of all that was asked */
+    const char *callback;    /* URL to be told of the job's end, checked; or NULL */
+    const struct webhook_secret *callback_secret; /* with callback */
 };
 enum { JOBS_PRIORITY_MIN = -10, JOBS_PRIORITY_MAX = 10 };
 

@@ -12,6 +12,7 @@
 #include "daemon/score_meters.h"
 #include "daemon/scorer.h"
 #include "daemon/serve.h"
+#include "daemon/webhook_sender.h"
 #include "daemon/worker.h"
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
@@ -40,6 +41,7 @@ struct options {
     struct limits limits;
     struct scorer_options scorer;
     struct jobs_options jobs;
+    struct webhook_options webhooks;
 };
 
 /* The kind of an option's value, and so of what `into` points at. */
@@ -112,6 +114,14 @@ static size_t list_flags(struct options *o, struct flag ret[FLAGS_MAX])
           "after which a silent connection is closed" },
         { "max-event-streams", "N", KIND_COUNT, &o->server.max_streams, 0, 1 << 16,
           "of events, open at once" },
+        { "webhook-allow", "LIST", KIND_TEXT, &o->webhooks.allow, 0, 0,
+          "addresses that webhooks may reach though not public: 10.1.0.0/16, private, loopback" },
+        { "webhook-attempts", "N", KIND_COUNT, &o->webhooks.attempts, 1, 20,
+          "to deliver an event to a webhook" },
+        { "webhook-retry-ms", "N", KIND_COUNT, &o->webhooks.retry_ms, 1, 3600000,
+          "before the second attempt; four times as much before each one after it" },
+        { "webhook-timeout-ms", "N", KIND_COUNT, &o->webhooks.timeout_ms, 1, 600000,
+          "of an attempt" },
         { "max-upload", "BYTES", KIND_SIZE, &o->server.max_upload, 1, many, "of an archive" },
         { "max-entries", "N", KIND_SIZE, &o->limits.archive.max_entries, 1, many,
           "members of an archive" },
@@ -145,6 +155,7 @@ static void options_default(struct options *o)
     o->server.listen = "127.0.0.1:5001";
     o->server.import_threads = cores;
     o->scorer = (struct scorer_options){ .threads = cores, .queue = 256, .max_batch = 1 };
+    o->webhooks = (struct webhook_options){ .attempts = 9, .retry_ms = 5000, .timeout_ms = 10000 };
     /* The kernel's link names this very file, even after an upgrade has replaced its path. */
     o->jobs =
         (struct jobs_options){ .executable = "/proc/self/exe", .threads = cores, .runners = 1 };
@@ -354,6 +365,7 @@ struct parts {
     struct scorer *scorer;
     struct jobs *jobs;
     struct keys *keys;
+    struct webhook_sender *webhooks;
     struct server *server;
 };
 
@@ -379,6 +391,8 @@ static enum err_code start(const struct options *o, struct parts *p, struct err 
         r = jobs_new(p->state, &o->jobs, &p->jobs, e);
     if (!r)
         r = keys_new(p->state, o->keys_file, &p->keys, e);
+    if (!r)
+        r = webhook_sender_new(p->state, &o->webhooks, &p->webhooks, e);
     if (r)
         return r;
     const struct server_parts parts = { .state = p->state,
@@ -386,7 +400,8 @@ static enum err_code start(const struct options *o, struct parts *p, struct err 
                                         .serve = p->serve,
                                         .scorer = p->scorer,
                                         .meters = p->meters,
-                                        .keys = p->keys };
+                                        .keys = p->keys,
+                                        .webhooks = p->webhooks };
     r = server_new(&o->server, &parts, &p->server, e);
     if (!r)
         r = jobs_start(p->jobs, e);
@@ -401,6 +416,7 @@ static void stop(struct parts *p)
     keys_free(p->keys);
     scorer_free(p->scorer);
     jobs_free(p->jobs);
+    webhook_sender_free(p->webhooks);
     serve_free(p->serve);
     if (p->state)
         state_close(p->state);

@@ -4,6 +4,7 @@
 #include "daemon/idempotency.h"
 #include "daemon/job_events.h"
 #include "daemon/job_limits.h"
+#include "daemon/webhooks.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
 #include "nn/retrain.h"
@@ -321,6 +322,8 @@ enum err_code submission_add(struct state *s, const char *model, const struct re
     }
     if (!r)
         r = add(t, model, q, who, &done, e);
+    if (!r && q->callback)
+        r = webhook_add_callback(t, done.id, q->callback, q->callback_secret, who, e);
     if (!r && q->key)
         r = idempotency_add(t, &key, done.id, e);
     if (!r)

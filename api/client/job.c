@@ -102,6 +102,7 @@ static const struct flag retrain_flags[] = {
     { "tag", "KEY=VALUE", "kept with the version; may be given again" },
     { "priority", "N", "-10 to 10, the highest runs first; default 0" },
     { "idempotency-key", "KEY", "the same key and request: the same job, for 7 days" },
+    { "callback-url", "URL", "is told of the job's end" },
     { "no-coalesce", NULL, "a job of its own, though an identical one is queued" },
     { "wait", NULL, "until the job has ended" },
     { 0 },
@@ -159,6 +160,9 @@ static enum outcome retrain(struct client *c, const struct args *a)
         !put_int(body, a, "dataset-version", "dataset_version", 1, INT64_MAX) ||
         !put_int(body, a, "priority", "priority", -10, 10) || !put_recipe(body, a) ||
         !put_tags(body, a) ||
+        (args_has(a, "callback-url") &&
+         json_object_set_new(body, "callback_url", json_string(args_flag(a, "callback-url"))) <
+             0) ||
         (args_has(a, "no-coalesce") && json_object_set_new(body, "coalesce", json_false()) < 0)) {
         json_decref(body);
         return USAGE;

@@ -29,6 +29,7 @@ const struct command *const command_tables[] = {
     commands_version,
     commands_promotion,
     commands_events,
+    commands_webhook,
     commands_score,
     commands_key,
     commands_completion,

@@ -93,6 +93,12 @@
     X(HOLDOUT_EMPTY, "holdout_empty", 0)                                                           \
     X(RECIPE, "recipe", 0)                                                                         \
     X(IDEMPOTENCY_REUSED, "idempotency_reused", 0)                                                 \
+    X(URL, "url", 0)                                                                               \
+    X(URL_FORBIDDEN, "url_forbidden", 0)                                                           \
+    X(WEBHOOK_UNKNOWN, "webhook_unknown", 0)                                                       \
+    X(WEBHOOKS_TOO_MANY, "webhooks_too_many", 0)                                                   \
+    X(DELIVERY_UNKNOWN, "delivery_unknown", 0)                                                     \
+    X(DELIVERY_STATE, "delivery_state", 0)                                                         \
     X(JOB_STATE, "job_state", 0)                                                                   \
     X(GATE_REFUSED, "gate_refused", 0)                                                             \
     X(ROLLBACK_EMPTY, "rollback_empty", 0)                                                         \
