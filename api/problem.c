@@ -27,6 +27,7 @@ int problem_status(enum err_code code)
     case ERR_TENSOR_SHAPE:
     case ERR_TENSOR_DATA:
     case ERR_URL:
+    case ERR_CRON:
         return 400;
     case ERR_KEY_MISSING:
     case ERR_KEY_INVALID:
@@ -44,6 +45,7 @@ int problem_status(enum err_code code)
     case ERR_KEY_UNKNOWN:
     case ERR_WEBHOOK_UNKNOWN:
     case ERR_DELIVERY_UNKNOWN:
+    case ERR_SCHEDULE_UNKNOWN:
         return 404;
     case ERR_METHOD_NOT_ALLOWED:
         return 405;

@@ -14,6 +14,7 @@ extern const struct route routes_models[];
 extern const struct route routes_jobs[];
 extern const struct route routes_events[];
 extern const struct route routes_pipelines[];
+extern const struct route routes_schedules[];
 extern const struct route routes_webhooks[];
 extern const struct route routes_promotion[];
 extern const struct route routes_oip[];

@@ -120,15 +120,18 @@ static enum err_code redeliver(struct request *r, struct err *e)
 }
 
 const struct route routes_webhooks[] = {
-    { "POST", "/api/v1/webhooks", BODY_JSON, RUN_TASK, "", create, "Have events sent to a URL" },
-    { "GET", "/api/v1/webhooks", BODY_NONE, RUN_TASK, "", list, "List webhooks" },
-    { "GET", "/api/v1/webhooks/{w}", BODY_NONE, RUN_TASK, "", show, "Show a webhook" },
-    { "DELETE", "/api/v1/webhooks/{w}", BODY_NONE, RUN_TASK, "", remove_one, "Remove a webhook" },
+    { "POST", "/api/v1/webhooks", BODY_JSON, RUN_TASK, "", create, "Have events sent to a URL",
+      ACCESS_ADMIN },
+    { "GET", "/api/v1/webhooks", BODY_NONE, RUN_TASK, "", list, "List webhooks", ACCESS_ADMIN },
+    { "GET", "/api/v1/webhooks/{w}", BODY_NONE, RUN_TASK, "", show, "Show a webhook",
+      ACCESS_ADMIN },
+    { "DELETE", "/api/v1/webhooks/{w}", BODY_NONE, RUN_TASK, "", remove_one, "Remove a webhook",
+      ACCESS_ADMIN },
     { "POST", "/api/v1/webhooks/{w}/ping", BODY_JSON_OPTIONAL, RUN_TASK, "", ping,
-      "Send a webhook a test" },
+      "Send a webhook a test", ACCESS_ADMIN },
     { "GET", "/api/v1/webhooks/{w}/deliveries", BODY_NONE, RUN_TASK, "limit", deliveries,
-      "List what a webhook was sent" },
+      "List what a webhook was sent", ACCESS_ADMIN },
     { "POST", "/api/v1/webhooks/{w}/deliveries/{n}/redeliver", BODY_JSON_OPTIONAL, RUN_TASK, "",
-      redeliver, "Send a delivery again" },
+      redeliver, "Send a delivery again", ACCESS_ADMIN },
     { 0 },
 };

@@ -9,6 +9,7 @@
 #include "api/server.h"
 #include "daemon/jobs.h"
 #include "daemon/keys.h"
+#include "daemon/scheduler.h"
 #include "daemon/score_meters.h"
 #include "daemon/scorer.h"
 #include "daemon/serve.h"
@@ -366,6 +367,7 @@ struct parts {
     struct jobs *jobs;
     struct keys *keys;
     struct webhook_sender *webhooks;
+    struct scheduler *scheduler;
     struct server *server;
 };
 
@@ -405,6 +407,8 @@ static enum err_code start(const struct options *o, struct parts *p, struct err 
     r = server_new(&o->server, &parts, &p->server, e);
     if (!r)
         r = jobs_start(p->jobs, e);
+    if (!r)
+        r = scheduler_new(p->state, p->jobs, &p->scheduler, e);
     return r;
 }
 
@@ -415,6 +419,7 @@ static void stop(struct parts *p)
         server_free(p->server);
     keys_free(p->keys);
     scorer_free(p->scorer);
+    scheduler_free(p->scheduler);
     jobs_free(p->jobs);
     webhook_sender_free(p->webhooks);
     serve_free(p->serve);

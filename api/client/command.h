@@ -40,6 +40,7 @@ extern const struct command commands_model[];
 extern const struct command commands_job[];
 extern const struct command commands_events[];
 extern const struct command commands_webhook[];
+extern const struct command commands_schedule[];
 extern const struct command commands_version[];
 extern const struct command commands_promotion[];
 extern const struct command commands_score[];

@@ -99,6 +99,8 @@
     X(WEBHOOKS_TOO_MANY, "webhooks_too_many", 0)                                                   \
     X(DELIVERY_UNKNOWN, "delivery_unknown", 0)                                                     \
     X(DELIVERY_STATE, "delivery_state", 0)                                                         \
+    X(SCHEDULE_UNKNOWN, "schedule_unknown", 0)                                                     \
+    X(CRON, "cron", 0)                                                                             \
     X(JOB_STATE, "job_state", 0)                                                                   \
     X(GATE_REFUSED, "gate_refused", 0)                                                             \
     X(ROLLBACK_EMPTY, "rollback_empty", 0)                                                         \
