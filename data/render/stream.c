@@ -2,6 +2,7 @@
 
 #include "data/render/fractal.h"
 #include "data/render/leaves.h"
+#include "data/render/marks.h"
 #include "data/render/texture.h"
 
 #include <stdlib.h>
@@ -9,27 +10,31 @@
 /* Apart from the other sets' streams. */
 enum { STREAM_CLASS = 12, STREAM_PICTURE = 13 };
 
-enum family { FAMILY_FRACTAL, FAMILY_LEAVES, FAMILY_TEXTURE };
+enum family { FAMILY_FRACTAL, FAMILY_LEAVES, FAMILY_MARKS, FAMILY_TEXTURE };
+enum { TURNS = 6 };
 
 struct stream_class {
     enum family family;
     union {
         struct fractal fractal;
         struct leaves leaves;
+        struct marks marks;
         struct texture texture;
     };
 };
 
 static void make_class(uint64_t seed, int number, struct stream_class *ret)
 {
-    static const enum family turns[4] = { FAMILY_FRACTAL, FAMILY_LEAVES, FAMILY_FRACTAL,
-                                          FAMILY_TEXTURE };
+    static const enum family turns[TURNS] = { FAMILY_FRACTAL, FAMILY_MARKS,   FAMILY_LEAVES,
+                                              FAMILY_MARKS,   FAMILY_TEXTURE, FAMILY_MARKS };
     struct random r = random_stream(seed, (uint64_t)number, 0, STREAM_CLASS);
-    ret->family = turns[number % 4];
+    ret->family = turns[number % TURNS];
     if (ret->family == FAMILY_FRACTAL)
         fractal_class(&r, &ret->fractal);
     else if (ret->family == FAMILY_LEAVES)
         leaves_class(&r, &ret->leaves);
+    else if (ret->family == FAMILY_MARKS)
+        marks_class(&r, &ret->marks);
     else
         texture_class(&r, &ret->texture);
 }
@@ -59,8 +64,9 @@ void stream_painter_fini(struct stream_painter *p)
     canvas_fini(&p->canvas);
 }
 
-/* Behind a fractal: fainter than what is a class of its own, so that there is something to find. */
-static void draw_ground(struct random *r, struct canvas *c)
+/* Behind a fractal or marks, with at most that share of its contrast: there must be something to
+ * find. */
+static void draw_ground(struct random *r, struct canvas *c, double most)
 {
     if (random_chance(r, 0.6)) {
         struct leaves l;
@@ -71,7 +77,8 @@ static void draw_ground(struct random *r, struct canvas *c)
         texture_class(r, &t);
         texture_draw(&t, r, c);
     }
-    float grey = (float)random_between(r, 0.05, 0.9), keep = (float)random_between(r, 0.1, 0.6);
+    float grey = (float)random_between(r, 0.05, 0.9),
+          keep = (float)random_between(r, 0.1 * most, most);
     for (size_t i = 0; i < 3 * (size_t)c->size * (size_t)c->size; i++)
         c->rgb[i] = grey + keep * (c->rgb[i] - grey);
 }
@@ -97,11 +104,15 @@ void stream_draw(struct stream_painter *p, uint64_t index)
     struct canvas *c = &p->canvas;
     switch (made->family) {
     case FAMILY_FRACTAL:
-        draw_ground(&r, c);
+        draw_ground(&r, c, 0.6);
         fractal_draw(&made->fractal, &r, c);
         break;
     case FAMILY_LEAVES:
         leaves_draw(&made->leaves, &r, c);
+        break;
+    case FAMILY_MARKS:
+        draw_ground(&r, c, 0.35);
+        marks_draw(&made->marks, &r, c);
         break;
     case FAMILY_TEXTURE:
         texture_draw(&made->texture, &r, c);
