@@ -1,6 +1,7 @@
 #include "api/inference.h"
 
 #include "api/content_coding.h"
+#include "api/version_choice.h"
 #include "daemon/models.h"
 
 enum err_code inference_version(const struct request *r, int64_t *ret, struct err *e)
@@ -18,16 +19,15 @@ enum err_code inference_borrow(struct request *r, struct serve_ref **ret, struct
 {
     int64_t version;
     enum err_code code = inference_version(r, &version, e);
-    struct serve *serve = r->server->parts.serve;
-    const char *model = request_param(r, "m");
-    if (code)
-        return code;
-    if (!r->on_http_thread)
-        return serve_borrow(serve, model, version, ret, e);
-    code = serve_borrow_loaded(serve, model, version, ret, e);
-    if (!code && !*ret)
-        request_to_task(r);
-    return code;
+    return code ? code
+                : serve_borrow(r->server->parts.serve, request_param(r, "m"), version, ret, e);
+}
+
+enum err_code inference_choose(struct request *r, struct serve_ref **ret, struct err *e)
+{
+    int64_t version;
+    enum err_code code = inference_version(r, &version, e);
+    return code ? code : version_choice_borrow(r, request_param(r, "m"), version, ret, e);
 }
 
 enum err_code inference_unpack(struct request *r, struct err *e)

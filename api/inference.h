@@ -9,10 +9,10 @@
 
 /* Of the path's {v}, or of the alias in its {l}; 0 without either: production. */
 enum err_code inference_version(const struct request *r, int64_t *ret, struct err *e) MUST_USE;
-/* That version of the path's {m}, borrowed. On an HTTP thread *ret stays NULL, with ERR_OK, where
- * it would have to wait: then the handler returns ERR_OK and is called again on a task thread.
- * Errors as serve_borrow(). */
+/* That version of the path's {m}, borrowed. Errors as serve_borrow(). */
 enum err_code inference_borrow(struct request *r, struct serve_ref **ret, struct err *e) MUST_USE;
+/* The same for a score; see version_choice_borrow(). */
+enum err_code inference_choose(struct request *r, struct serve_ref **ret, struct err *e) MUST_USE;
 
 /* r->body becomes what it is packed from, at most as large as a body may be that is not.
  * ERR_MEDIA_TYPE, ERR_BODY_CODING, ERR_BODY_BOMB. */

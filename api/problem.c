@@ -46,6 +46,7 @@ int problem_status(enum err_code code)
     case ERR_WEBHOOK_UNKNOWN:
     case ERR_DELIVERY_UNKNOWN:
     case ERR_SCHEDULE_UNKNOWN:
+    case ERR_ALIAS_UNKNOWN:
         return 404;
     case ERR_METHOD_NOT_ALLOWED:
         return 405;
@@ -56,6 +57,7 @@ int problem_status(enum err_code code)
     case ERR_DELIVERY_STATE:
     case ERR_GATE_REFUSED:
     case ERR_ROLLBACK_EMPTY:
+    case ERR_ALIAS_KEPT:
     case ERR_MODEL_AMBIGUOUS:
     case ERR_KEY_LIMIT:
     case ERR_KEY_ADMIN:

@@ -117,6 +117,7 @@ struct request *request_new(struct server *s, struct MHD_Connection *connection)
     trace_parse(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "traceparent"), &r->trace);
     copy_header(connection, "X-Kennel-Timeout-Ms", r->timeout, sizeof r->timeout);
     copy_header(connection, "If-None-Match", r->if_none_match, sizeof r->if_none_match);
+    copy_header(connection, "X-Kennel-Version", r->wanted_version, sizeof r->wanted_version);
     copy_header(connection, "Last-Event-ID", r->last_event_id, sizeof r->last_event_id);
     read_idempotency_key(r);
     read_length(r);

@@ -47,6 +47,7 @@ struct request {
     char if_none_match[REQUEST_TEXT];
     char idempotency_key[REQUEST_TEXT]; /* "" when none */
     char last_event_id[REQUEST_TEXT];   /* "" when none */
+    char wanted_version[REQUEST_TEXT];  /* X-Kennel-Version; "" when none */
     char timeout[16];                   /* X-Kennel-Timeout-Ms; "" when none */
     struct request_score scored;
     struct trace trace;

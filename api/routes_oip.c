@@ -148,7 +148,7 @@ static enum err_code infer(struct request *r, struct err *e)
     if (!q)
         return err_set(e, ERR_NOMEM, "no memory for an inference");
     int64_t deadline;
-    enum err_code code = inference_borrow(r, &ref, e);
+    enum err_code code = inference_choose(r, &ref, e);
     if (!code && !ref)
         return ERR_OK; /* a task thread will call again */
     if (!code)

@@ -4,6 +4,7 @@
 #include "api/routes.h"
 #include "api/score_body.h"
 #include "api/score_reply.h"
+#include "api/version_choice.h"
 
 enum { TOP_DEFAULT = 5, TOP_MAX = 10000 };
 
@@ -38,6 +39,7 @@ static void finish(struct request *r, const struct score_result *result,
     } else {
         r->reply.status = 200;
         r->reply.type = "application/json";
+        version_choice_tell(r, result->version);
     }
     request_finish(r);
 }
@@ -52,15 +54,6 @@ static void done_predictions(void *context, const struct score_result *result)
     finish(context, result, write_predictions);
 }
 
-/* *ret NULL: only a thread that may wait can tell. */
-static enum err_code borrow(struct request *r, const char *model, int64_t version,
-                            struct serve_ref **ret, struct err *e)
-{
-    struct serve *serve = r->server->parts.serve;
-    return r->on_http_thread ? serve_borrow_loaded(serve, model, version, ret, e)
-                             : serve_borrow(serve, model, version, ret, e);
-}
-
 static enum err_code submit(struct request *r, const char *model, int64_t version, int top,
                             void (*done)(void *, const struct score_result *), struct err *e)
 {
@@ -71,13 +64,11 @@ static enum err_code submit(struct request *r, const char *model, int64_t versio
         code = score_body_picture(r, &picture, e);
     struct serve_ref *ref = NULL;
     if (!code)
-        code = borrow(r, model, version, &ref, e);
+        code = version_choice_borrow(r, model, version, &ref, e);
     if (code)
         return code;
-    if (!ref) {
-        request_to_task(r);
-        return ERR_OK;
-    }
+    if (!ref)
+        return ERR_OK; /* a task thread will call again */
     struct score_request q = { .ref = ref,
                                .bytes = picture->data,
                                .len = picture->len,
@@ -127,7 +118,7 @@ const struct route routes_score[] = {
       "Classify a picture with the default model", ACCESS_SCORE },
     { "POST", "/api/v1/service/{name}/score", BODY_SCORE_JSON, RUN_SCORE, NULL, score_service,
       "Classify a picture with a named model, in the workshop's form", ACCESS_SCORE },
-    { "POST", "/api/v1/models/{m}/score", BODY_SCORE, RUN_SCORE, "top", score_model,
+    { "POST", "/api/v1/models/{m}/score", BODY_SCORE, RUN_SCORE, "top alias", score_model,
       "Classify a picture with the production version", ACCESS_SCORE },
     { "POST", "/api/v1/models/{m}/versions/{v}/score", BODY_SCORE, RUN_SCORE, "top", score_version,
       "Classify a picture with one version", ACCESS_SCORE },

@@ -1,5 +1,6 @@
 #include "api/score_batch.h"
 
+#include "api/version_choice.h"
 #include "data/base/cleanup.h"
 
 #include <stdlib.h>
@@ -48,6 +49,8 @@ static void answer(struct joined *j)
         code = j->plan.write(r, &j->batch, j->plan.context, &e);
     if (code)
         request_fail(r, &e);
+    else
+        version_choice_tell(r, serve_ref_version(j->batch.ref));
     j->plan.free_context(j->plan.context);
     joined_free(j);
     request_finish(r);

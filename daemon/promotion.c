@@ -1,73 +1,17 @@
 #include "daemon/promotion.h"
 
-#include "daemon/db.h"
-#include "daemon/events.h"
+#include "daemon/alias_move.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#define ALIAS "production"
-
-/* A move of an alias, as asked for and as found in the database. */
-struct move {
-    const char *model, *who, *reason, *cause; /* borrowed */
-    int64_t version;
-    bool force;
-    bool is_rollback; /* to what was in production once: no gate */
-    int64_t model_id;
-    int64_t previous; /* 0: none */
-    json_t *decision; /* owned: the version's gate decision */
-    bool passed;
-};
-
-static void move_fini(struct move *m)
-{
-    json_decref(m->decision);
-}
-
-static enum err_code find_model(struct db_tx *t, struct move *m, struct err *e)
-{
-    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
-    enum err_code r = db_get(t, &row, e,
-                             "SELECT m.id, a.version FROM model m LEFT JOIN alias a "
-                             "ON a.model = m.id AND a.name = '" ALIAS "' WHERE m.name = ?",
-                             DB_TEXT(m->model));
-    if (r)
-        return r;
-    if (!row)
-        return err_set(e, ERR_MODEL_UNKNOWN, "there is no model \"%.80s\"", m->model);
-    m->model_id = db_int(row, 0);
-    m->previous = db_is_null(row, 1) ? 0 : db_int(row, 1);
-    return ERR_OK;
-}
-
-static enum err_code find_version(struct db_tx *t, struct move *m, struct err *e)
-{
-    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
-    enum err_code r =
-        db_get(t, &row, e, "SELECT decision, passed FROM version WHERE model = ? AND number = ?",
-               DB_INT(m->model_id), DB_INT(m->version));
-    if (r)
-        return r;
-    if (!row)
-        return err_set(e, ERR_VERSION_UNKNOWN, "model \"%s\" has no version %" PRId64, m->model,
-                       m->version);
-    json_t *decision = NULL;
-    r = db_json(row, 0, &decision, e);
-    if (r)
-        return r;
-    json_decref(m->decision);
-    m->decision = decision;
-    m->passed = db_int(row, 1) != 0;
-    return ERR_OK;
-}
-
 /* What the gate said holds against the champion that it was said about. */
-static enum err_code check_gate(const struct move *m, struct err *e)
+static enum err_code check_gate(const struct alias_move *m, struct err *e)
 {
-    if (m->force || m->is_rollback)
+    /* A rollback goes to what was in production once. */
+    if (m->force || strcmp(m->cause, "rollback") == 0)
         return ERR_OK;
     const json_t *reasons = json_object_get(m->decision, "reasons");
     const char *first = json_string_value(json_array_get(reasons, 0));
@@ -91,83 +35,18 @@ static enum err_code check_gate(const struct move *m, struct err *e)
 }
 
 /* Everything that may be refused; on ERR_GATE_REFUSED m->decision has the numbers. */
-static enum err_code check(struct db_tx *t, struct move *m, struct err *e)
+static enum err_code check(struct db_tx *t, struct alias_move *m, struct err *e)
 {
-    enum err_code r = find_model(t, m, e);
+    enum err_code r = alias_move_find(t, m, e);
     if (!r)
-        r = find_version(t, m, e);
+        r = alias_move_find_version(t, m, e);
     if (!r && m->previous != m->version)
         r = check_gate(m, e);
     return r;
 }
 
-static enum err_code write_move(struct db_tx *t, const struct move *m, int64_t now, struct err *e)
-{
-    CLEANUP(cleanup_free) char *decision = NULL;
-    enum err_code r = db_json_column(m->decision, &decision, e);
-    if (!r)
-        r = db_exec(t, e,
-                    "INSERT INTO alias (model, name, version) VALUES (?, '" ALIAS "', ?) "
-                    "ON CONFLICT (model, name) DO UPDATE SET version = excluded.version",
-                    DB_INT(m->model_id), DB_INT(m->version));
-    if (!r)
-        r = db_exec(t, e,
-                    "INSERT INTO alias_history (model, alias, version, previous, cause, forced, "
-                    "reason, who, at_ms, decision) VALUES (?, '" ALIAS "', ?, ?, ?, ?, ?, ?, ?, ?)",
-                    DB_INT(m->model_id), DB_INT(m->version), DB_INT_OR_NULL(m->previous),
-                    DB_TEXT(m->cause), DB_INT(m->force), DB_TEXT(m->reason), DB_TEXT(m->who),
-                    DB_INT(now), DB_TEXT(decision));
-    return r;
-}
-
-static json_t *version_json(int64_t version)
-{
-    return version ? json_integer(version) : json_null();
-}
-
-static enum err_code audit(struct db_tx *t, const struct move *m, struct err *e)
-{
-    char what[32], subject[80];
-    snprintf(what, sizeof what, "model.%s", m->cause);
-    snprintf(subject, sizeof subject, "model/%s", m->model);
-    CLEANUP(json_decref_p)
-    json_t *before = json_pack("{s:o}", ALIAS, version_json(m->previous));
-    CLEANUP(json_decref_p)
-    json_t *after = json_pack("{s:I, s:b, s:s?}", ALIAS, (json_int_t)m->version, "forced", m->force,
-                              "reason", m->reason);
-    if (!before || !after)
-        return err_set(e, ERR_NOMEM, "no memory to promote");
-    return db_audit(t, m->who, what, subject, before, after, e);
-}
-
-static enum err_code reply(const struct move *m, int64_t now, json_t **ret, struct err *e)
-{
-    char at[CLOCK_TEXT];
-    clock_text(now, at);
-    json_t *object =
-        json_pack("{s:s, s:s, s:I, s:o, s:b, s:s?, s:s, s:s}", "model", m->model, "alias", ALIAS,
-                  "version", (json_int_t)m->version, "previous", version_json(m->previous),
-                  "forced", m->force, "reason", m->reason, "who", m->who, "at", at);
-    if (!object)
-        return err_set(e, ERR_NOMEM, "no memory to promote");
-    *ret = object;
-    return ERR_OK;
-}
-
-static enum err_code announce(struct db_tx *t, const struct move *m, const json_t *answer,
-                              struct err *e)
-{
-    char subject[80];
-    snprintf(subject, sizeof subject, "model/%s", m->model);
-    CLEANUP(json_decref_p) json_t *data = json_copy((json_t *)answer);
-    if (!data)
-        return err_set(e, ERR_NOMEM, "no memory to promote");
-    enum err_code r = json_put(data, "cause", json_string(m->cause), e);
-    return r ? r : event_add(t, "alias.changed", subject, data, e);
-}
-
 /* Checks again, since the first check was before the load, and commits. */
-static enum err_code commit_move(struct state *s, struct move *m, json_t **ret, struct err *e)
+static enum err_code commit_move(struct state *s, struct alias_move *m, json_t **ret, struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     CLEANUP(json_decref_p) json_t *answer = NULL;
@@ -176,13 +55,9 @@ static enum err_code commit_move(struct state *s, struct move *m, json_t **ret, 
     if (!r)
         r = check(t, m, e);
     if (!r)
-        r = reply(m, now, &answer, e);
+        r = alias_move_json(m, now, &answer, e);
     if (!r && m->previous != m->version) {
-        r = write_move(t, m, now, e);
-        if (!r)
-            r = audit(t, m, e);
-        if (!r)
-            r = announce(t, m, answer, e);
+        r = alias_move_write(t, m, now, answer, e);
         if (!r)
             r = db_commit(&t, e);
     }
@@ -192,7 +67,7 @@ static enum err_code commit_move(struct state *s, struct move *m, json_t **ret, 
 }
 
 /* The swap cannot fail, so what is committed is what is served. */
-static enum err_code load_and_move(struct state *s, struct serve *serve, struct move *m,
+static enum err_code load_and_move(struct state *s, struct serve *serve, struct alias_move *m,
                                    json_t **ret, struct err *e)
 {
     struct serve_ref *next = NULL;
@@ -210,7 +85,7 @@ static enum err_code load_and_move(struct state *s, struct serve *serve, struct 
     return r;
 }
 
-static enum err_code check_first(struct state *s, struct move *m, struct err *e)
+static enum err_code check_first(struct state *s, struct alias_move *m, struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     enum err_code r = db_read(state_db(s), &t, e);
@@ -224,13 +99,14 @@ enum err_code promotion_promote(struct state *s, struct serve *serve, const char
     if (force && (!reason || !*reason))
         return err_set(e, ERR_FIELD_MISSING,
                        "the request: field \"reason\" is missing; force needs one");
-    CLEANUP(move_fini)
-    struct move m = { .model = model,
-                      .who = who,
-                      .reason = reason,
-                      .cause = "promote",
-                      .version = version,
-                      .force = force };
+    CLEANUP(alias_move_fini)
+    struct alias_move m = { .model = model,
+                            .alias = ALIAS_PRODUCTION,
+                            .who = who,
+                            .reason = reason,
+                            .cause = "promote",
+                            .version = version,
+                            .force = force };
     enum err_code r = check_first(s, &m, e);
     if (!r)
         r = load_and_move(s, serve, &m, ret, e);
@@ -241,14 +117,14 @@ enum err_code promotion_promote(struct state *s, struct serve *serve, const char
 
 /* What stood in production before the present version, going back past earlier rollbacks: the
  * history is replayed as a stack that a promote pushes on and a rollback pops. */
-static enum err_code find_before(struct db_tx *t, struct move *m, struct err *e)
+static enum err_code find_before(struct db_tx *t, struct alias_move *m, struct err *e)
 {
     CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
-    enum err_code r = find_model(t, m, e);
+    enum err_code r = alias_move_find(t, m, e);
     if (!r)
         r = db_query(t, &rows, e,
-                     "SELECT cause, previous FROM alias_history WHERE model = ? AND alias = '" ALIAS
-                     "' ORDER BY id DESC",
+                     "SELECT cause, previous FROM alias_history WHERE model = ? AND alias = "
+                     "'" ALIAS_PRODUCTION "' ORDER BY id DESC",
                      DB_INT(m->model_id));
     int64_t popped = 0;
     bool more = false;
@@ -269,7 +145,7 @@ static enum err_code find_before(struct db_tx *t, struct move *m, struct err *e)
     return r;
 }
 
-static enum err_code find_target(struct state *s, struct move *m, struct err *e)
+static enum err_code find_target(struct state *s, struct alias_move *m, struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     enum err_code r = db_read(state_db(s), &t, e);
@@ -278,8 +154,8 @@ static enum err_code find_target(struct state *s, struct move *m, struct err *e)
 
 /* Holds the moves' lock from the look at the history to the swap: two rollbacks at once go back
  * twice. So the load is under it as well. */
-static enum err_code rollback(struct state *s, struct serve *serve, struct move *m, json_t **ret,
-                              struct err *e)
+static enum err_code rollback(struct state *s, struct serve *serve, struct alias_move *m,
+                              json_t **ret, struct err *e)
 {
     struct serve_ref *next = NULL;
     enum err_code r = find_target(s, m, e);
@@ -297,9 +173,9 @@ static enum err_code rollback(struct state *s, struct serve *serve, struct move 
 enum err_code promotion_rollback(struct state *s, struct serve *serve, const char *model,
                                  const char *reason, const char *who, json_t **ret, struct err *e)
 {
-    CLEANUP(move_fini)
-    struct move m = {
-        .model = model, .who = who, .reason = reason, .cause = "rollback", .is_rollback = true
+    CLEANUP(alias_move_fini)
+    struct alias_move m = {
+        .model = model, .alias = ALIAS_PRODUCTION, .who = who, .reason = reason, .cause = "rollback"
     };
     serve_moves_lock(serve);
     enum err_code r = rollback(s, serve, &m, ret, e);
@@ -328,12 +204,12 @@ enum err_code promotion_history(struct state *s, const char *model, json_t **ret
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
     CLEANUP(json_decref_p) json_t *list = json_array();
-    struct move m = { .model = model };
+    struct alias_move m = { .model = model, .alias = ALIAS_PRODUCTION };
     if (!list)
         return err_set(e, ERR_NOMEM, "no memory for the promotion history");
     enum err_code r = db_read(state_db(s), &t, e);
     if (!r)
-        r = find_model(t, &m, e);
+        r = alias_move_find(t, &m, e);
     if (!r)
         r = db_query(t, &rows, e,
                      "SELECT alias, version, previous, cause, forced, reason, who, at_ms, decision "

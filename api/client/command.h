@@ -43,6 +43,7 @@ extern const struct command commands_webhook[];
 extern const struct command commands_schedule[];
 extern const struct command commands_version[];
 extern const struct command commands_promotion[];
+extern const struct command commands_alias[];
 extern const struct command commands_score[];
 extern const struct command commands_key[];
 extern const struct command commands_completion[];

@@ -104,6 +104,8 @@
     X(JOB_STATE, "job_state", 0)                                                                   \
     X(GATE_REFUSED, "gate_refused", 0)                                                             \
     X(ROLLBACK_EMPTY, "rollback_empty", 0)                                                         \
+    X(ALIAS_UNKNOWN, "alias_unknown", 0)                                                           \
+    X(ALIAS_KEPT, "alias_kept", 0)                                                                 \
     X(NOT_PROMOTED, "not_promoted", 0)                                                             \
     X(MODEL_UNLOADED, "model_unloaded", 0)                                                         \
     X(MODEL_AMBIGUOUS, "model_ambiguous", 0)                                                       \

@@ -1,0 +1,21 @@
+/* version_choice.h -- which version answers a request for a score.
+ *
+ * A version in the path, else what the header X-Kennel-Version or the query's alias says (a number,
+ * or an alias), else production. The reply says which one it was in X-Kennel-Version.
+ * Threads: the handlers'. */
+#ifndef KENNEL_VERSION_CHOICE_H
+#define KENNEL_VERSION_CHOICE_H
+
+#include "api/request.h"
+#include "daemon/serve.h"
+
+/* model NULL: the default. version: the path's; 0: it names none. On an HTTP thread *ret stays
+ * NULL, with ERR_OK, where it would have to wait: then the handler returns ERR_OK and is called
+ * again on a task thread. Errors as serve_borrow(), and ERR_FIELD_RANGE where header and query
+ * differ. */
+enum err_code version_choice_borrow(struct request *r, const char *model, int64_t version,
+                                    struct serve_ref **ret, struct err *e) MUST_USE;
+/* On the reply, which has been written. */
+void version_choice_tell(struct request *r, int64_t version);
+
+#endif
