@@ -50,10 +50,10 @@ static json_t *explain_json(const struct plan *p, const struct explain *x, int b
             json_decref(steps);
             return NULL;
         }
-    return json_pack("{s:s, s:i, s:i, s:i, s:f, s:I, s:I, s:o}", "engine", plan_engine_text(),
-                     "batch", batch, "threads", threads, "runs", x->runs, "microseconds",
-                     x->microseconds, "plan_bytes", (json_int_t)plan_bytes(p), "scratch_bytes",
-                     (json_int_t)plan_scratch_bytes(p), "steps", steps);
+    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:f, s:I, s:I, s:o}", "engine", plan_engine_text(),
+                     "batch", batch, "repeat", x->repeat, "threads", threads, "runs", x->runs,
+                     "microseconds", x->microseconds, "plan_bytes", (json_int_t)plan_bytes(p),
+                     "scratch_bytes", (json_int_t)plan_scratch_bytes(p), "steps", steps);
 }
 
 static enum err_code explain_plan(struct request *r, const struct plan_options *o,

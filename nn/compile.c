@@ -1,6 +1,7 @@
 #include "nn/plan_parts.h"
 
 #include "data/base/cleanup.h"
+#include "data/base/list.h"
 #include "nn/split.h"
 
 #include <stdlib.h>
@@ -13,20 +14,6 @@ static enum err_code no_memory(struct err *e)
     return err_set(e, ERR_NOMEM, "no memory to compile the network");
 }
 
-/* Grows *list so that one more entry fits. */
-static bool make_room(void **list, int count, int *max, size_t size)
-{
-    if (count < *max)
-        return true;
-    int more = *max ? *max * 2 : 64;
-    void *grown = realloc(*list, (size_t)more * size);
-    if (!grown)
-        return false;
-    *list = grown;
-    *max = more;
-    return true;
-}
-
 struct dnn_layout *plan_plain(const struct tensor *t)
 {
     static const int64_t one = 1;
@@ -36,7 +23,7 @@ struct dnn_layout *plan_plain(const struct tensor *t)
 
 int plan_add_value(struct plan *p, const struct tensor *shape, struct dnn_layout *layout)
 {
-    if (!make_room((void **)&p->values, p->value_count, &p->value_max, sizeof *p->values)) {
+    if (!list_grow((void **)&p->values, p->value_count, &p->value_max, sizeof *p->values)) {
         dnn_layout_free(layout);
         return -1;
     }
@@ -69,7 +56,7 @@ enum err_code plan_define(struct plan *p, int value, struct dnn_layout *layout, 
 enum err_code plan_emit(struct plan *p, struct dnn_primitive *primitive, const char *name,
                         struct instr **ret, struct err *e)
 {
-    if (!make_room((void **)&p->instrs, p->instr_count, &p->instr_max, sizeof *p->instrs)) {
+    if (!list_grow((void **)&p->instrs, p->instr_count, &p->instr_max, sizeof *p->instrs)) {
         dnn_primitive_free(primitive);
         return no_memory(e);
     }
@@ -108,7 +95,7 @@ enum err_code plan_arg(struct plan *p, struct instr *i, int role, struct operand
 static enum err_code param_new(struct plan *p, void *data, size_t bytes, struct operand *ret,
                                struct err *e)
 {
-    if (!make_room((void **)&p->params, p->param_count, &p->param_max, sizeof *p->params))
+    if (!list_grow((void **)&p->params, p->param_count, &p->param_max, sizeof *p->params))
         return no_memory(e);
     p->param_bytes += (bytes / DNN_ALIGN + 1) * DNN_ALIGN;
     p->params[p->param_count] = (struct param){ data, bytes, NULL };

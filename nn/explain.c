@@ -126,7 +126,7 @@ static enum err_code measure(const struct plan *p, int runs, struct explain *x, 
 
 enum err_code plan_explain(const struct plan *p, int runs, struct explain *ret, struct err *e)
 {
-    struct explain x = { 0 };
+    struct explain x = { .repeat = p->repeat };
     x.rows = calloc((size_t)p->instr_count + 1, sizeof *x.rows);
     if (!x.rows)
         return no_memory(e);

@@ -23,7 +23,8 @@ struct explain_row {
 struct explain {
     struct explain_row *rows; /* owned */
     int count, runs;
-    double microseconds; /* of all rows: one lane after the other */
+    int repeat; /* times that a batch goes through the rows: 1, or its pictures one by one */
+    double microseconds; /* of all rows once: one lane after the other */
 };
 
 /* Compiles nothing: runs the plan's instructions one by one on the calling thread, up to `runs`

@@ -9,6 +9,7 @@
 #include <time.h>
 
 enum { BATCH_MAX = 1024, LANES = 2 };
+enum { SHORT_PRODUCTS = 3000000 }; /* of an instruction on average; nn/README.md */
 
 /* One instruction with the addresses of one scratch. */
 struct bound {
@@ -75,6 +76,60 @@ void plan_free(struct plan *p)
     free(p);
 }
 
+/* For `batch` pictures at once. */
+static enum err_code compile(const struct network *n, const struct plan_options *o, int output,
+                             int batch, struct plan **ret, struct err *e)
+{
+    struct frame f;
+    enum err_code r = network_frame(n, batch, &f, e);
+    if (r)
+        return r;
+    struct plan *p;
+    int saved = dnn_thread_enter();
+    r = plan_compile(&f, output, o->pool, o->threads == 2 ? 2 : 1,
+                     o->precision == PLAN_INT8 ? o->ranges : NULL, &p, e);
+    dnn_thread_leave(saved);
+    frame_fini(&f);
+    if (r)
+        return r;
+    p->repeat = o->batch / batch;
+    p->input_size = (size_t)tensor_count(&p->values[p->inputs[0]].shape) / (size_t)batch;
+    p->output_size = (size_t)tensor_count(&p->values[p->output].shape) / (size_t)batch;
+    *ret = p;
+    return ERR_OK;
+}
+
+/* What a convolution or a product with weights multiplies; 0 for all others. */
+static double products(const struct instr *i)
+{
+    double weight = 0, result = 0;
+    int64_t dims[DNN_RANK_MAX];
+    for (int k = 0; k < i->arg_count && i->kind == INSTR_DNN; k++) {
+        const struct arg *a = &i->args[k];
+        if (!a->layout || (a->role != DNN_WEIGHT && a->role != DNN_DST))
+            continue;
+        int rank = dnn_layout_dims(a->layout, dims);
+        double *count = a->role == DNN_WEIGHT ? &weight : &result;
+        *count = 1;
+        for (int d = 0; d < rank; d++)
+            *count *= (double)dims[d];
+        if (a->role == DNN_DST) /* each weight meets the entries of one channel */
+            *count /= (double)dims[rank > 3 ? 1 : rank - 1];
+    }
+    return weight * result;
+}
+
+/* Whether calls are so short that what each costs beside its work is worth sharing between
+ * pictures. With longer ones a picture at a time is faster: it stays in the cache, Concat is free,
+ * and Winograd's convolutions are for one picture. */
+static bool calls_are_short(const struct plan *p)
+{
+    double sum = 0;
+    for (int i = 0; i < p->instr_count; i++)
+        sum += products(&p->instrs[i]);
+    return sum < (double)SHORT_PRODUCTS * p->instr_count;
+}
+
 enum err_code plan_new(const struct network *n, const struct plan_options *o, struct plan **ret,
                        struct err *e)
 {
@@ -89,24 +144,17 @@ enum err_code plan_new(const struct network *n, const struct plan_options *o, st
         return err_set(e, ERR_ONNX_FEATURE, "tensor \"%.120s\" is not float32", name);
     if (o->precision == PLAN_INT8 && !o->ranges)
         return err_set(e, ERR_INTERNAL, "an int8 plan needs ranges");
-    int64_t batch = n->scales ? o->batch : 1;
-    struct frame f;
-    enum err_code r = network_frame(n, batch, &f, e);
-    if (r)
-        return r;
+    bool at_once = n->scales && o->batch > 1;
     struct plan *p;
-    int saved = dnn_thread_enter();
-    r = plan_compile(&f, output, o->pool, o->threads == 2 ? 2 : 1,
-                     o->precision == PLAN_INT8 ? o->ranges : NULL, &p, e);
-    dnn_thread_leave(saved);
-    frame_fini(&f);
-    if (r)
-        return r;
-    p->repeat = (int)(o->batch / batch);
-    p->input_size = (size_t)tensor_count(&p->values[p->inputs[0]].shape) / (size_t)batch;
-    p->output_size = (size_t)tensor_count(&p->values[p->output].shape) / (size_t)batch;
-    *ret = p;
-    return ERR_OK;
+    enum err_code r =
+        compile(n, o, output, at_once && o->precision == PLAN_INT8 ? o->batch : 1, &p, e);
+    if (!r && at_once && o->precision == PLAN_FP32 && calls_are_short(p)) {
+        plan_free(p);
+        r = compile(n, o, output, o->batch, &p, e);
+    }
+    if (!r)
+        *ret = p;
+    return r;
 }
 
 size_t plan_input_size(const struct plan *p)

@@ -28,7 +28,7 @@ enum plan_precision { PLAN_FP32, PLAN_INT8 };
 struct plan_options {
     const char *output; /* value to compute; NULL: the network's output */
     bool pool;          /* average an output that is still spatial over height and width */
-    int batch;          /* pictures a run, >= 1 */
+    int batch;          /* pictures a run, >= 1; computed one by one where that is faster */
     int threads;        /* 2: a run may use a second core, but in int8; 0 or 1: it does not */
     enum plan_precision precision;
     const struct ranges *ranges; /* nn/ranges.h; read by PLAN_INT8 only, which needs them */

@@ -81,7 +81,7 @@ struct plan {
     int segment_count;
     size_t arena, scratchpad, param_bytes; /* bytes */
     size_t input_size, output_size;        /* entries of one picture */
-    int repeat; /* runs a call: the batch, when the network takes one picture at a time */
+    int repeat; /* runs a call: the batch, when it is computed one by one, else 1 */
     int64_t opset;
     int value_shown; /* values below this are those of the graph */
 };

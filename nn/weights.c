@@ -2,6 +2,8 @@
  * of weights in pages of 4 KB misses the translation buffer all the time. */
 #include "nn/weights.h"
 
+#include "data/base/list.h"
+
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -146,26 +148,13 @@ static void *find(const struct weights *w, const struct key *key, const struct d
     return NULL;
 }
 
-static bool make_room(void **list, int count, int *max, size_t size)
-{
-    if (count < *max)
-        return true;
-    int more = *max ? *max * 2 : 64;
-    void *grown = realloc(*list, (size_t)more * size);
-    if (!grown)
-        return false;
-    *list = grown;
-    *max = more;
-    return true;
-}
-
 /* The slab that has the room; it is not taken yet. */
 static struct slab *slab_for(struct weights *w, size_t room)
 {
     struct slab *last = w->slab_count ? &w->slabs[w->slab_count - 1] : NULL;
     if (last && last->size - last->used >= room)
         return last;
-    if (!make_room((void **)&w->slabs, w->slab_count, &w->slab_max, sizeof *w->slabs))
+    if (!list_grow((void **)&w->slabs, w->slab_count, &w->slab_max, sizeof *w->slabs))
         return NULL;
     size_t size = room > SLAB ? room : SLAB;
     uint8_t *data = weights_pages(size);
@@ -180,7 +169,7 @@ static enum err_code add(struct weights *w, const struct piece *like, size_t byt
                          weights_fill *fill, void *context, void **ret, struct err *e)
 {
     size_t room = (bytes / DNN_ALIGN + 1) * DNN_ALIGN;
-    if (!make_room((void **)&w->pieces, w->count, &w->max, sizeof *w->pieces))
+    if (!list_grow((void **)&w->pieces, w->count, &w->max, sizeof *w->pieces))
         return no_memory(room, e);
     struct slab *slab = slab_for(w, room);
     struct piece x = { .key = like->key,

@@ -41,12 +41,14 @@ static void print_steps(const json_t *plan)
     }
     table_print(&t);
     table_fini(&t);
-    printf(
-        "\n%s, batch %.0f, %.0f thread%s: %.0f us one step after the other (medians of %.0f runs), "
-        "%.1f MB of weights, %.1f MB of activations\n",
-        text(plan, "engine"), number(plan, "batch"), number(plan, "threads"),
-        number(plan, "threads") > 1 ? "s" : "", number(plan, "microseconds"), number(plan, "runs"),
-        number(plan, "plan_bytes") / 1e6, number(plan, "scratch_bytes") / 1e6);
+    printf("\n%s, batch %.0f%s, %.0f thread%s: %.0f us one step after the other (medians of %.0f "
+           "runs), "
+           "%.1f MB of weights, %.1f MB of activations\n",
+           text(plan, "engine"), number(plan, "batch"),
+           number(plan, "repeat") > 1 ? " one by one" : "", number(plan, "threads"),
+           number(plan, "threads") > 1 ? "s" : "", number(plan, "microseconds"),
+           number(plan, "runs"), number(plan, "plan_bytes") / 1e6,
+           number(plan, "scratch_bytes") / 1e6);
 }
 
 static enum outcome send(struct client *c, const struct args *a, const struct http_body *body,

@@ -29,6 +29,7 @@ class Explain(Case):
     def test_batch_and_threads(self):
         plan = self.explain("?batch=4&threads=2").json
         self.assertEqual((plan["batch"], plan["threads"]), (4, 2))
+        self.assertEqual(plan["repeat"], 1)
         self.assertTrue(plan["steps"][0]["input"].startswith("4x3x"))
 
     def test_output(self):

@@ -1013,6 +1013,39 @@ static void winograd(void **state)
     }
 }
 
+/* Where single calls do much, a batch is the same run for each picture, and so are its bits. */
+static void batches_one_by_one(void **state)
+{
+    (void)state;
+    static const struct subject heavy = { "heavy",
+                                          13,
+                                          { { CONV, "x w:256,3,3,3", "a", K3 },
+                                            { CONV, "a w:256,256,3,3", "b", K3 },
+                                            { CONV, "b w:8,256,1,1", "y", "" } },
+                                          0 };
+    enum { OUT = 8 * SIDE * SIDE };
+    static float x[BATCH * PICTURE], want[BATCH * OUT], all[BATCH * OUT];
+    struct network *n = make(&heavy);
+    struct err e;
+    struct plan *one, *many;
+    struct plan_scratch *s;
+    fill(x, BATCH * PICTURE, 5);
+    ok(plan_new(n, &(struct plan_options){ .batch = 1 }, &one, &e), &e);
+    ok(plan_scratch_new(one, &s, &e), &e);
+    for (size_t k = 0; k < BATCH; k++)
+        ok(plan_run(one, s, x + k * PICTURE, want + k * OUT, &e), &e);
+    plan_scratch_free(s);
+    ok(plan_new(n, &(struct plan_options){ .batch = BATCH }, &many, &e), &e);
+    ok(plan_scratch_new(many, &s, &e), &e);
+    ok(plan_run(many, s, x, all, &e), &e);
+    assert_memory_equal(all, want, sizeof all);
+    assert_int_equal(many->repeat, BATCH);
+    plan_scratch_free(s);
+    plan_free(one);
+    plan_free(many);
+    network_free(n);
+}
+
 /* Whoever takes the second lane's share, and however often: the same bits. */
 static void two_lanes_are_deterministic(void **state)
 {
@@ -1232,6 +1265,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(passes_shorten),
         cmocka_unit_test(pooled_output),
         cmocka_unit_test(winograd),
+        cmocka_unit_test(batches_one_by_one),
         cmocka_unit_test(two_lanes_are_deterministic),
         cmocka_unit_test(plans_share_weights),
         cmocka_unit_test(refusals),
