@@ -30,7 +30,7 @@ static enum err_code create(struct request *r, struct err *e)
         { .name = "name", .kind = JSON_KIND_STRING, .required = true, .into = &name },
         { .name = "dataset", .kind = JSON_KIND_STRING, .required = true, .into = &dataset },
         { .name = "backbone", .kind = JSON_KIND_STRING, .required = true, .into = &backbone },
-        { .name = "recipe", .kind = JSON_KIND_OBJECT, .into = &recipe },
+        { .name = "recipe", .kind = JSON_KIND_ANY, .into = &recipe },
         { .name = "gate", .kind = JSON_KIND_OBJECT, .into = &gate },
         { .name = "limits", .kind = JSON_KIND_OBJECT, .into = &limits },
         { .name = "strip_label_prefix", .kind = JSON_KIND_BOOL, .into = &strip },

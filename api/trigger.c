@@ -42,7 +42,7 @@ static enum err_code read_request(const json_t *body, struct retrain_request *re
           .into = &ret->dataset_version,
           .min = 1,
           .max = 1e15 },
-        { .name = "recipe", .kind = JSON_KIND_OBJECT, .into = &recipe },
+        { .name = "recipe", .kind = JSON_KIND_ANY, .into = &recipe },
         { .name = "seed", .kind = JSON_KIND_INT, .into = &ret->seed },
         { .name = "tags", .kind = JSON_KIND_OBJECT, .into = &tags },
         { .name = "limits", .kind = JSON_KIND_OBJECT, .into = &limits },

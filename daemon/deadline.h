@@ -1,8 +1,8 @@
 /* deadline.h -- private to worker: the end of a job that has taken too long.
  *
  * A thread of its own, so that it also ends what looks at nothing: a long step, a slow disk.
- * Everything that the worker writes is written by rename, so that it may end anywhere. Threads:
- * deadline_start() once; deadline_stop() from the same thread. */
+ * Everything that the worker writes is written by rename, so that it may end anywhere.
+ * Threads: deadline_start() once; deadline_stop() from the same thread. */
 #ifndef KENNEL_DEADLINE_H
 #define KENNEL_DEADLINE_H
 

@@ -3,11 +3,12 @@
  *   seconds   of an attempt, by the wall clock; past it the job fails, `deadline`
  *   memory    bytes of the worker's data (RLIMIT_DATA); past it the job fails, `no_memory`
  *   threads   of the worker; no more than the daemon gives it anyway
- *   nice      0..19: ordinary scheduling with that niceness; null: idle priority, which yields to
- * all
+ *   nice      0..19: ordinary scheduling with that niceness; null: idle priority, below
+ *             everybody's
  *
  * As JSON every member is a number or null, which is no limit. They do not change what is trained:
- * the same job with other limits gives the same bits. Threads: any; plain data. */
+ * the same job with other limits gives the same bits.
+ * Threads: any; plain data. */
 #ifndef KENNEL_JOB_LIMITS_H
 #define KENNEL_JOB_LIMITS_H
 

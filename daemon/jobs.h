@@ -47,7 +47,7 @@ void jobs_listen(struct jobs *j, jobs_listener fn, void *context);
 /* What a retrain request may say; zero and NULL mean "as the model has it". */
 struct retrain_request {
     int64_t dataset_version; /* 0: the latest */
-    const json_t *recipe;    /* members override the model's recipe */
+    const json_t *recipe;    /* object or "workshop"; members override the model's recipe */
     const json_t *tags;      /* object of strings */
     int64_t seed;            /* default 0 */
     const char *mode;        /* same as recipe.mode */

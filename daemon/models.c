@@ -231,7 +231,7 @@ static enum err_code patch_content(struct db_tx *t, const json_t *before, const 
     const struct json_field fields[] = {
         { "dataset", JSON_KIND_STRING, false, &dataset, 0, 0 },
         { "backbone", JSON_KIND_STRING, false, &backbone, 0, 0 },
-        { "recipe", JSON_KIND_OBJECT, false, &recipe, 0, 0 },
+        { "recipe", JSON_KIND_ANY, false, &recipe, 0, 0 },
         { "gate", JSON_KIND_OBJECT, false, &gate, 0, 0 },
         { "limits", JSON_KIND_OBJECT, false, &limits, 0, 0 },
         { "strip_label_prefix", JSON_KIND_BOOL, false, &strip, 0, 0 },

@@ -173,16 +173,36 @@ static void publish_progress(struct followed *f, json_t *progress)
     runner_tell(r, f->job->id);
 }
 
+/* The members of a line that a job's progress has; NULL when it lacks one that it must have. */
+static json_t *progress_of(const json_t *line)
+{
+    static const struct {
+        const char *name;
+        bool required;
+    } members[] = { { "phase", true },
+                    { "done", true },
+                    { "total", true },
+                    { "epochs", false },
+                    { "epoch", false },
+                    { "seconds_left", false },
+                    { "images_per_second", false } };
+    CLEANUP(json_decref_p) json_t *progress = json_object();
+    for (size_t i = 0; progress && i < sizeof members / sizeof *members; i++) {
+        json_t *value = json_object_get(line, members[i].name);
+        if (!value && members[i].required)
+            return NULL;
+        if (value && json_object_set(progress, members[i].name, value) < 0)
+            return NULL;
+    }
+    return STEAL(progress);
+}
+
 static void take_line(void *context, const json_t *line)
 {
     struct followed *f = context;
-    const char *phase, *code, *message;
-    json_int_t done, total;
-    if (json_unpack((json_t *)line, "{s:s, s:I, s:I}", "phase", &phase, "done", &done, "total",
-                    &total) == 0) {
-        CLEANUP(json_decref_p)
-        json_t *progress =
-            json_pack("{s:s, s:I, s:I}", "phase", phase, "done", done, "total", total);
+    const char *code, *message;
+    if (json_is_string(json_object_get(line, "phase"))) {
+        CLEANUP(json_decref_p) json_t *progress = progress_of(line);
         if (progress)
             publish_progress(f, progress);
     } else if (json_unpack((json_t *)line, "{s:{s:s, s:s}}", "error", "code", &code, "message",

@@ -126,22 +126,11 @@ static enum err_code check_counts(const struct submission *s, struct err *e)
 static enum err_code merge_recipe(const struct retrain_request *q, struct submission *s,
                                   struct err *e)
 {
-    CLEANUP(json_decref_p) json_t *merged = json_deep_copy(s->model_recipe);
-    if (!merged)
-        return err_set(e, ERR_NOMEM, "no memory for a recipe");
-    if (q->recipe && !json_is_object(q->recipe))
-        return err_set(e, ERR_JSON_TYPE, "the request: recipe must be an object");
-    if (q->recipe && json_object_update(merged, (json_t *)q->recipe) < 0)
-        return err_set(e, ERR_NOMEM, "no memory for a recipe");
-    enum err_code r = ERR_OK;
-    if (q->mode)
-        r = json_put(merged, "mode", json_string(q->mode), e);
     struct recipe recipe;
-    if (!r)
-        r = recipe_parse(merged, &recipe, e);
+    enum err_code r = recipe_merge(s->model_recipe, q->recipe, q->mode, &recipe, e);
     if (r)
         return r;
-    s->mode = recipe.mode;
+    s->mode = recipe_mode_text(recipe.mode);
     s->recipe = recipe_json(&recipe);
     return s->recipe ? ERR_OK : err_set(e, ERR_NOMEM, "no memory for a recipe");
 }

@@ -31,7 +31,8 @@ struct worker {
     json_t *spec_json; /* lends text to spec */
     struct retrain_spec spec;
     struct job_limits limits;
-    char phase[16]; /* of the last line */
+    json_int_t epoch; /* the last that was told */
+    char phase[16];   /* of the last line */
     int64_t told_us;
 };
 
@@ -98,11 +99,14 @@ static enum err_code limit_memory(const struct job_limits *limits, struct err *e
     return ERR_OK;
 }
 
-static bool tell(void *context, const char *phase, size_t done, size_t total)
+static bool tell(void *context, const char *phase, size_t done, size_t total, const json_t *detail)
 {
     struct worker *w = context;
     int64_t now = clock_monotonic_us();
-    bool is_new = strcmp(phase, w->phase) != 0;
+    json_int_t epoch =
+        json_integer_value(json_object_get(json_object_get(detail, "epoch"), "epoch"));
+    bool is_new = strcmp(phase, w->phase) != 0 || epoch != w->epoch;
+    w->epoch = epoch;
     if (!is_new && done < total && now - w->told_us < TELL_EVERY_US)
         return false;
     snprintf(w->phase, sizeof w->phase, "%s", phase);
@@ -110,6 +114,8 @@ static bool tell(void *context, const char *phase, size_t done, size_t total)
     CLEANUP(json_decref_p)
     json_t *line = json_pack("{s:s, s:I, s:I}", "phase", phase, "done", (json_int_t)done, "total",
                              (json_int_t)total);
+    if (line && detail && json_object_update(line, (json_t *)detail) < 0)
+        return false;
     return !write_line(line);
 }
 
@@ -173,7 +179,10 @@ static enum err_code train(struct worker *w, struct err *e)
     CLEANUP(json_decref_p) json_t *object = NULL;
     buf_init(&artifact, ARTIFACT_BYTES_MAX);
     buf_init(&report, ARTIFACT_BYTES_MAX);
-    enum err_code r = retrain_run(&w->spec, w->blobs, w->features, tell, w, &artifact, &object, e);
+    const struct retrain_places places = { .blobs = w->blobs,
+                                           .features = w->features,
+                                           .work = w->folder };
+    enum err_code r = retrain_run(&w->spec, &places, tell, w, &artifact, &object, e);
     if (!r)
         r = json_write(object, &report, e);
     /* In this order: a report says that the model is there. */

@@ -68,6 +68,7 @@ struct feature_cache {
     size_t slot_count; /* a power of two */
     size_t used;       /* slots that are not free */
     size_t sound;      /* of them, without those known to be unsound */
+    bool is_shared;    /* the writer's lock has been given up */
     bool is_new;       /* the folder has not been synced since the file was made */
 };
 
@@ -339,6 +340,8 @@ bool feature_cache_get(struct feature_cache *c, const struct digest *picture, in
 enum err_code feature_cache_put(struct feature_cache *c, const struct digest *picture, int view,
                                 const float *vector, struct err *e)
 {
+    if (c->is_shared)
+        return err_set(e, ERR_BUSY, "%s has been given to other writers", c->path);
     enum err_code r = reserve_slot(c, e);
     if (!r && c->pending_count == c->pending_max)
         r = write_out(c, e);
@@ -376,6 +379,17 @@ enum err_code feature_cache_flush(struct feature_cache *c, struct err *e)
             return r;
         c->is_new = false;
     }
+    return ERR_OK;
+}
+
+enum err_code feature_cache_share(struct feature_cache *c, struct err *e)
+{
+    enum err_code r = feature_cache_flush(c, e);
+    if (r)
+        return r;
+    if (flock(c->fd, LOCK_UN) < 0)
+        return err_errno(e, errno, "cannot unlock %s", c->path);
+    c->is_shared = true;
     return ERR_OK;
 }
 

@@ -29,6 +29,8 @@ enum err_code feature_cache_put(struct feature_cache *c, const struct digest *pi
                                 const float *vector, struct err *e) MUST_USE;
 /* To the disk (fsync). */
 enum err_code feature_cache_flush(struct feature_cache *c, struct err *e) MUST_USE;
+/* Lets the next writer in. What is there can still be read; a put is then ERR_BUSY. Flushes. */
+enum err_code feature_cache_share(struct feature_cache *c, struct err *e) MUST_USE;
 /* A damaged record counts until it was asked for once. */
 size_t feature_cache_count(const struct feature_cache *c);
 

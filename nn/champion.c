@@ -17,7 +17,8 @@ void champion_fini(struct champion *c)
 /* As backbone_open(), but named by what the file says it was made from. */
 static enum err_code read_backbone(struct backbone *b, struct err *e)
 {
-    const char *digest = network_meta(b->network, CLASSIFIER_META_BACKBONE);
+    const char *body = network_meta(b->network, CLASSIFIER_META_BODY);
+    const char *digest = body ? body : network_meta(b->network, CLASSIFIER_META_BACKBONE);
     const char *feature = network_meta(b->network, CLASSIFIER_META_FEATURE);
     if (!digest || !digest_parse(digest, &b->digest) || !feature)
         return err_set(e, ERR_ONNX_GRAPH, "no backbone in the metadata: not a model version");

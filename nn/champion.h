@@ -1,9 +1,9 @@
 /* champion.h -- a model version taken apart again: its backbone, its head, its labels.
  *
- * Its backbone has the digest, feature tensor and preprocessing of the one that it was trained on,
- * and its precision is the one it is served in, so its features are found in the feature cache
- * under the same key, and scoring it on pictures that were seen before costs no forward pass.
- * Threads: immutable after opening; any number of readers. */
+ * Its backbone has the digest (a trained body its own), feature tensor and preprocessing of the one
+ * that it was trained on, and its precision is the one it is served in, so its features are found
+ * in the feature cache under the same key, and scoring it on pictures that were seen before costs
+ * no forward pass. Threads: immutable after opening; any number of readers. */
 #ifndef KENNEL_CHAMPION_H
 #define KENNEL_CHAMPION_H
 

@@ -3,6 +3,7 @@
 #include "data/base/cleanup.h"
 #include "nn/head.h"
 #include "nn/labels.h"
+#include "nn/learner.h"
 #include "nn/plan.h"
 #include "nn/precision.h"
 #include "nn/preprocess_meta.h"
@@ -181,30 +182,63 @@ enum err_code classifier_score_tensor(const struct classifier *c, struct classif
     return r;
 }
 
+/* What every file says about itself, and what else the caller has. */
+struct meta {
+    struct buf labels;
+    struct preprocess_meta pre;
+    char backbone[DIGEST_HEX + 1];
+    struct network_meta_pair *pairs; /* owned */
+    size_t count;
+};
+
+static void meta_fini(struct meta *m)
+{
+    buf_fini(&m->labels);
+    free(m->pairs);
+}
+
+static enum err_code meta_make(const struct backbone *b, const char *const *labels, int classes,
+                               const struct network_meta_pair *extra, size_t extra_count,
+                               struct meta *m, struct err *e)
+{
+    enum { OWN = 3 };
+    buf_init(&m->labels, LABELS_TEXT_MAX);
+    enum err_code r = labels_write(labels, classes, &m->labels, e);
+    if (r)
+        return r;
+    preprocess_meta_write(&b->pre, &m->pre);
+    digest_hex(&b->digest, m->backbone);
+    m->count = OWN + PREPROCESS_META_PAIRS + extra_count;
+    m->pairs = calloc(m->count, sizeof *m->pairs);
+    if (!m->pairs)
+        return err_set(e, ERR_NOMEM, "no memory for a model's metadata");
+    m->pairs[0] =
+        (struct network_meta_pair){ CLASSIFIER_META_LABELS, (const char *)m->labels.data };
+    m->pairs[1] = (struct network_meta_pair){ CLASSIFIER_META_BACKBONE, m->backbone };
+    m->pairs[2] = (struct network_meta_pair){ CLASSIFIER_META_FEATURE, b->feature };
+    memcpy(m->pairs + OWN, m->pre.pairs, sizeof m->pre.pairs);
+    if (extra_count)
+        memcpy(m->pairs + OWN + PREPROCESS_META_PAIRS, extra, extra_count * sizeof *extra);
+    return ERR_OK;
+}
+
 enum err_code classifier_export(const struct backbone *b, const struct head *h,
                                 const char *const *labels, const struct network_meta_pair *extra,
                                 size_t extra_count, struct buf *ret, struct err *e)
 {
-    enum { OWN = 3 };
-    CLEANUP(buf_fini) struct buf text;
-    struct preprocess_meta pre;
-    char hex[DIGEST_HEX + 1];
-    buf_init(&text, LABELS_TEXT_MAX);
-    enum err_code r = labels_write(labels, h->classes, &text, e);
-    if (r)
-        return r;
-    preprocess_meta_write(&b->pre, &pre);
-    digest_hex(&b->digest, hex);
-    size_t count = OWN + PREPROCESS_META_PAIRS + extra_count;
-    CLEANUP(cleanup_free) struct network_meta_pair *pairs = calloc(count, sizeof *pairs);
-    if (!pairs)
-        return err_set(e, ERR_NOMEM, "no memory for a model's metadata");
-    pairs[0] = (struct network_meta_pair){ CLASSIFIER_META_LABELS, (const char *)text.data };
-    pairs[1] = (struct network_meta_pair){ CLASSIFIER_META_BACKBONE, hex };
-    pairs[2] = (struct network_meta_pair){ CLASSIFIER_META_FEATURE, b->feature };
-    memcpy(pairs + OWN, pre.pairs, sizeof pre.pairs);
-    if (extra_count)
-        memcpy(pairs + OWN + PREPROCESS_META_PAIRS, extra, extra_count * sizeof *extra);
-    return network_export(b->network, b->feature, h->weight, h->bias, h->classes, pairs, count, ret,
-                          e);
+    CLEANUP(meta_fini) struct meta m = { 0 };
+    enum err_code r = meta_make(b, labels, h->classes, extra, extra_count, &m, e);
+    return r ? r
+             : network_export(b->network, b->feature, h->weight, h->bias, h->classes, m.pairs,
+                              m.count, ret, e);
+}
+
+enum err_code classifier_export_trained(const struct backbone *b, const struct learner *l,
+                                        const char *const *labels, int count,
+                                        const struct network_meta_pair *extra, size_t extra_count,
+                                        struct buf *ret, struct err *e)
+{
+    CLEANUP(meta_fini) struct meta m = { 0 };
+    enum err_code r = meta_make(b, labels, count, extra, extra_count, &m, e);
+    return r ? r : learner_export(l, m.pairs, m.count, ret, e);
 }

@@ -15,6 +15,8 @@
  * equal training gives equal bytes. */
 #define CLASSIFIER_META_LABELS "kennel.labels"
 #define CLASSIFIER_META_BACKBONE "kennel.backbone_digest"
+/* Where the body was trained: names its numbers. Else it is that of the backbone. */
+#define CLASSIFIER_META_BODY "kennel.body_digest"
 #define CLASSIFIER_META_FEATURE "kennel.feature_tensor"
 #define CLASSIFIER_META_DATASET "kennel.dataset_digest"
 #define CLASSIFIER_META_RECIPE "kennel.recipe"
@@ -58,6 +60,13 @@ enum err_code classifier_decode(const struct classifier *c, struct classifier_sc
                                 struct err *e) MUST_USE;
 enum err_code classifier_run(const struct classifier *c, struct classifier_scratch *s, float *ret,
                              struct err *e) MUST_USE;
+
+struct learner;
+/* As classifier_export(), of what a learner holds; labels [count]. */
+enum err_code classifier_export_trained(const struct backbone *b, const struct learner *l,
+                                        const char *const *labels, int count,
+                                        const struct network_meta_pair *extra, size_t extra_count,
+                                        struct buf *ret, struct err *e) MUST_USE;
 
 /* Appends the file. labels [head classes]. Metadata: labels, backbone, feature and preprocessing,
  * then the extra pairs (the rest of the lineage) in their order. */

@@ -2,9 +2,11 @@
 
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
+#include "data/base/json.h"
 #include "nn/crew.h"
 #include "nn/picture_source.h"
 #include "nn/plan.h"
+#include "nn/recipe_augment.h"
 
 #include <string.h>
 
@@ -18,7 +20,7 @@
  * The cache has one owner, so only the caller's thread touches it, and no worker ever waits for
  * the disk. */
 
-enum { FLUSH_EVERY_US = 1000000 };
+enum { KEY_TEXT_MAX = 4096, FLUSH_EVERY_US = 1000000 };
 
 struct worker {
     struct picture_source *source;
@@ -58,6 +60,16 @@ static void run_fini(struct run *run)
     free(run->saved);
 }
 
+static bool is_augmented(const struct run *run, const struct features_item *item)
+{
+    return run->q->augment && item->view > 0;
+}
+
+static struct feature_cache *cache_of(const struct run *run, const struct features_item *item)
+{
+    return is_augmented(run, item) ? run->q->augmented : run->q->cache;
+}
+
 static float *vector_of(const struct run *run, size_t item)
 {
     return run->ret + item * (size_t)run->q->backbone->width;
@@ -70,7 +82,8 @@ static enum err_code read_cached(struct run *run, struct err *e)
     if (!run->missing)
         return err_set(e, ERR_NOMEM, "no memory for %zu features", q->count);
     for (size_t i = 0; i < q->count; i++)
-        if (!feature_cache_get(q->cache, &q->items[i].picture, q->items[i].view, vector_of(run, i)))
+        if (!feature_cache_get(cache_of(run, &q->items[i]), &q->items[i].picture, q->items[i].view,
+                               vector_of(run, i)))
             run->missing[run->tasks++] = i;
     return ERR_OK;
 }
@@ -78,7 +91,7 @@ static enum err_code read_cached(struct run *run, struct err *e)
 static enum err_code make_plan(struct run *run, struct err *e)
 {
     const struct backbone *b = run->q->backbone;
-    struct plan_options options = { .output = b->feature, .pool = true, .batch = 1 };
+    struct plan_options options = { .output = b->feature, .pool = !run->q->whole, .batch = 1 };
     if (run->q->ranges) {
         options.precision = PLAN_INT8;
         options.ranges = run->q->ranges;
@@ -125,7 +138,10 @@ static enum err_code compute(void *context, int worker, size_t task, const atomi
     const struct features_item *item = &run->q->items[run->missing[task]];
     struct worker *w = &run->workers[worker];
     (void)stop;
-    enum err_code r = picture_source_get(w->source, &item->picture, item->view, w->input, e);
+    enum err_code r = is_augmented(run, item)
+                          ? picture_source_augmented(w->source, &item->picture, run->q->augment,
+                                                     item->view, w->input, e)
+                          : picture_source_get(w->source, &item->picture, item->view, w->input, e);
     if (r)
         return r;
     r = plan_run(run->plan, w->plan, w->input, vector_of(run, run->missing[task]), e);
@@ -140,7 +156,7 @@ static enum err_code save_ready(struct run *run, struct err *e)
         if (run->saved[t] || !atomic_load_explicit(&run->ready[t], memory_order_acquire))
             continue;
         const struct features_item *item = &run->q->items[run->missing[t]];
-        enum err_code r = feature_cache_put(run->q->cache, &item->picture, item->view,
+        enum err_code r = feature_cache_put(cache_of(run, item), &item->picture, item->view,
                                             vector_of(run, run->missing[t]), e);
         if (r)
             return r;
@@ -152,6 +168,12 @@ static enum err_code save_ready(struct run *run, struct err *e)
     return ERR_OK;
 }
 
+static enum err_code flush(struct run *run, struct err *e)
+{
+    enum err_code r = feature_cache_flush(run->q->cache, e);
+    return r || !run->q->augment ? r : feature_cache_flush(run->q->augmented, e);
+}
+
 static bool watch(void *context, size_t done, size_t total)
 {
     struct run *run = context;
@@ -159,7 +181,7 @@ static bool watch(void *context, size_t done, size_t total)
     if (!run->error.code)
         run->error.code = save_ready(run, &run->error);
     if (!run->error.code && now - run->flushed_us >= FLUSH_EVERY_US) {
-        run->error.code = feature_cache_flush(run->q->cache, &run->error);
+        run->error.code = flush(run, &run->error);
         run->flushed_us = clock_monotonic_us();
     }
     return run->error.code || (run->progress && run->progress(run->context, done, total));
@@ -179,12 +201,36 @@ static enum err_code run_crew(struct run *run, struct err *e)
     if (!run->error.code)
         run->error.code = save_ready(run, &run->error);
     if (!run->error.code)
-        run->error.code = feature_cache_flush(run->q->cache, &run->error);
+        run->error.code = flush(run, &run->error);
     if (!run->error.code || (r && r != ERR_CANCELLED))
         return r;
     if (e)
         *e = run->error;
     return run->error.code;
+}
+
+enum err_code features_key(const struct backbone *b, bool whole, const struct augment *augment,
+                           struct digest *ret, struct err *e)
+{
+    struct digest base;
+    enum err_code r = backbone_feature_key(b, &base, e);
+    if (r)
+        return r;
+    if (!whole && !augment) {
+        *ret = base;
+        return ERR_OK;
+    }
+    char hex[DIGEST_HEX + 1];
+    CLEANUP(buf_fini) struct buf text;
+    CLEANUP(json_decref_p) json_t *look = augment ? recipe_augment_json(augment) : json_null();
+    digest_hex(&base, hex);
+    buf_init(&text, KEY_TEXT_MAX);
+    if (!look)
+        return err_set(e, ERR_NOMEM, "no memory for a feature cache's key");
+    r = buf_printf(&text, e, "%s\n%s\n", hex, whole ? "whole" : "pooled");
+    if (!r)
+        r = json_write(look, &text, e);
+    return r ? r : digest_of(text.data, text.len, ret, e);
 }
 
 enum err_code features_compute(const struct features_request *q, features_progress progress,

@@ -8,6 +8,7 @@
 #ifndef KENNEL_FEATURES_H
 #define KENNEL_FEATURES_H
 
+#include "data/augment.h"
 #include "data/blob.h"
 #include "data/feature_cache.h"
 #include "nn/backbone.h"
@@ -15,19 +16,29 @@
 
 struct features_item {
     struct digest picture;
-    int view; /* 0..PREPROCESS_VIEWS_MAX-1 */
+    /* 0..PREPROCESS_VIEWS_MAX-1 (data/preprocess.h); with augment 0 is the centre crop and each
+     * other number a fixed augmented look, the same in every data set */
+    int view;
 };
 
 struct features_request {
     const struct backbone *backbone;
     struct blobs *blobs;
     struct feature_cache *cache;
+    struct feature_cache *augmented; /* for views above 0, with augment; else NULL */
+    const struct augment *augment;   /* NULL: none */
+    bool whole; /* the feature as it is, width its floats; else it is pooled where spatial */
     const struct features_item *items; /* [count]; none twice */
     size_t count;
     int threads;
     struct image_limits limits;
     const struct ranges *ranges; /* NULL: in fp32, else on integers scaled by these */
 };
+
+/* The key of the cache that holds such values: those of views that are not augmented (NULL), or of
+ * those that are. */
+enum err_code features_key(const struct backbone *b, bool whole, const struct augment *augment,
+                           struct digest *ret, struct err *e) MUST_USE;
 
 /* done of total forward passes to do; true asks to stop (ERR_CANCELLED). Called on the caller's
  * thread. */

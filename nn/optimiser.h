@@ -6,8 +6,8 @@
  *   sgd      g += decay w;  v = momentum v + g (v = g at the first step);
  *            w -= rate (nesterov ? g + momentum v : v)              (torch.optim.SGD)
  *   adamw    w -= rate decay w;  then Adam with bias correction      (Loshchilov, Hutter 2019)
- *   average  a += (1 - d) (w - a), d = min(average, (1 + step) / (10 + step)), so that what the
- * weights were at the start is soon forgotten
+ *   average  a += (1 - d) (w - a), d = min(average, (1 + step) / (10 + step)), so that
+ *            what the weights were at the start is soon forgotten
  *
  * Sums run in the parameters' order: equal calls give equal bits.
  * Threads: one owner; borrows the parameters' arrays for its whole life. */

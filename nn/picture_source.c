@@ -11,6 +11,7 @@ struct picture_source {
     const struct preprocess *pre;
     struct image_limits limits;
     struct preprocess_scratch *scratch;
+    struct augment_scratch *augment; /* made when it is needed */
     struct buf bytes;
 };
 
@@ -38,6 +39,7 @@ void picture_source_free(struct picture_source *s)
     if (!s)
         return;
     preprocess_scratch_free(s->scratch);
+    augment_scratch_free(s->augment);
     buf_fini(&s->bytes);
     free(s);
 }
@@ -61,5 +63,22 @@ enum err_code picture_source_get(struct picture_source *s, const struct digest *
     if (r)
         return r;
     r = preprocess_file(s->pre, s->scratch, s->bytes.data, s->bytes.len, &s->limits, view, ret, e);
+    return r ? explain_decode(r, picture, e) : ERR_OK;
+}
+
+enum err_code picture_source_augmented(struct picture_source *s, const struct digest *picture,
+                                       const struct augment *augment, int view, float *ret,
+                                       struct err *e)
+{
+    uint64_t item;
+    memcpy(&item, picture->bytes, sizeof item);
+    buf_reset(&s->bytes);
+    enum err_code r = s->augment ? ERR_OK : augment_scratch_new(&s->augment, e);
+    if (!r)
+        r = blobs_get(s->blobs, picture, true, &s->bytes, e);
+    if (r)
+        return r;
+    r = augment_file(augment, s->pre, s->augment, s->bytes.data, s->bytes.len, &s->limits, 0,
+                     (uint64_t)view, item, ret, e);
     return r ? explain_decode(r, picture, e) : ERR_OK;
 }

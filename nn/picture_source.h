@@ -3,6 +3,7 @@
 #ifndef KENNEL_PICTURE_SOURCE_H
 #define KENNEL_PICTURE_SOURCE_H
 
+#include "data/augment.h"
 #include "data/blob.h"
 #include "data/preprocess.h"
 
@@ -18,5 +19,10 @@ void picture_source_free(struct picture_source *s);
  * any more although it was proven at import is a fault, ERR_BLOB_CORRUPT; both name it. */
 enum err_code picture_source_get(struct picture_source *s, const struct digest *picture, int view,
                                  float *ret, struct err *e) MUST_USE;
+/* The same, augmented. Seeded by nothing but picture and view, so that a look is the same in every
+ * job and data set. */
+enum err_code picture_source_augmented(struct picture_source *s, const struct digest *picture,
+                                       const struct augment *augment, int view, float *ret,
+                                       struct err *e) MUST_USE;
 
 #endif

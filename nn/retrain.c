@@ -10,23 +10,34 @@
 /* DESIGN
  *
  *   manifest, backbone --> rows: train pictures (times views), then holdout pictures (view 0)
+ * a head by lbfgs
  *   "features"   rows --> x [rows][width], one call, one cache
  *   "fit"        head on the train rows
  *   "evaluate"   the precision to serve; head and champion on the holdout rows, as they are served
  *   "export"     ONNX file
+ * what has epochs
+ *   "features"   for the head to start from; values of the cut into their cache
+ *   "fit"        the head to start from, on the pictures that are trained on
+ *   "train"      nn/train.h
+ *   "evaluate"   the same, of what was trained as a file read again
+ *   "export"     ONNX file
  *
  * Nothing that goes into the file depends on time, threads or what the cache held before. */
 
-const char *const retrain_phases[RETRAIN_PHASES] = { "features", "fit", "evaluate", "export" };
+enum { RECIPE_TEXT_MAX = 16384 };
 
 static void run_fini(struct retrain *run)
 {
+    retrain_train_fini(run);
     trainset_fini(&run->set);
     backbone_fini(&run->backbone);
     free(run->x);
     integers_fini(&run->precision.integers);
     free(run->precision.x);
     head_fini(&run->head);
+    champion_fini(&run->own);
+    free(run->own_x);
+    buf_fini(&run->artifact);
     metrics_fini(&run->metrics);
     metrics_fini(&run->champion_metrics);
     json_decref(run->metrics_report);
@@ -36,7 +47,7 @@ static void run_fini(struct retrain *run)
 bool retrain_tell(void *context, size_t done, size_t total)
 {
     struct retrain *run = context;
-    return run->progress && run->progress(run->context, run->phase, done, total);
+    return run->progress && run->progress(run->context, run->phase, done, total, NULL);
 }
 
 size_t retrain_holdout_count(const struct retrain *run)
@@ -47,37 +58,38 @@ size_t retrain_holdout_count(const struct retrain *run)
 static enum err_code read_dataset(struct retrain *run, struct err *e)
 {
     CLEANUP(buf_fini) struct buf text;
+    const struct recipe *recipe = &run->spec->recipe;
+    int views = recipe_is_trained(recipe) ? 1 : (int)recipe->views;
     buf_init(&text, RETRAIN_BLOB_MAX);
-    enum err_code r = blobs_get(run->blobs, &run->spec->manifest, true, &text, e);
-    return r ? r
-             : trainset_load((const char *)text.data, text.len, run->spec->recipe.views, &run->set,
-                             e);
+    enum err_code r = blobs_get(run->places.blobs, &run->spec->manifest, true, &text, e);
+    return r ? r : trainset_load((const char *)text.data, text.len, views, &run->set, e);
 }
 
 static enum err_code read_backbone(struct retrain *run, struct err *e)
 {
     CLEANUP(buf_fini) struct buf bytes;
     buf_init(&bytes, RETRAIN_BLOB_MAX);
-    enum err_code r = blobs_get(run->blobs, &run->spec->backbone, true, &bytes, e);
+    enum err_code r = blobs_get(run->places.blobs, &run->spec->backbone, true, &bytes, e);
     return r ? r : backbone_open(bytes.data, bytes.len, &run->spec->overrides, &run->backbone, e);
 }
 
 static enum err_code make_features(struct retrain *run, struct err *e)
 {
-    enum err_code r = read_dataset(run, e);
-    if (!r)
-        r = read_backbone(run, e);
-    return r ? r
-             : retrain_features(run, &run->backbone, NULL, run->set.items, run->set.count, &run->x,
-                                &run->passes, e);
+    return retrain_features(run, &run->backbone, NULL, run->set.items, run->set.count, &run->x,
+                            &run->passes, e);
 }
 
-static enum err_code export_model(struct retrain *run, struct buf *ret, struct err *e)
+static enum err_code fit_head(struct retrain *run, struct err *e)
+{
+    return retrain_fit_head(run, run->x, run->set.y, run->set.picture, run->set.train, e);
+}
+
+static enum err_code export_model(struct retrain *run, struct err *e)
 {
     CLEANUP(buf_fini) struct buf recipe;
     CLEANUP(json_decref_p) json_t *object = recipe_json(&run->spec->recipe);
     char dataset[DIGEST_HEX + 1], seed[24];
-    buf_init(&recipe, 4096);
+    buf_init(&recipe, RECIPE_TEXT_MAX);
     if (!object)
         return err_set(e, ERR_NOMEM, "no memory for a recipe");
     enum err_code r = json_write(object, &recipe, e);
@@ -93,55 +105,73 @@ static enum err_code export_model(struct retrain *run, struct buf *ret, struct e
         { PRECISION_META, precision_text(run->precision.served) },
         { PRECISION_META_RANGES, retrain_served(run)->text },
     };
-    size_t count = sizeof extra / sizeof *extra;
+    size_t count = sizeof extra / sizeof *extra - (retrain_served(run)->text ? 0 : 1);
+    if (recipe_is_trained(&run->spec->recipe))
+        return retrain_train_export(run, extra, count, &run->artifact, e);
     return classifier_export(&run->backbone, &run->head,
-                             (const char *const *)run->set.manifest.labels, extra,
-                             retrain_served(run)->text ? count : count - 1, ret, e);
+                             (const char *const *)run->set.manifest.labels, extra, count,
+                             &run->artifact, e);
 }
 
-static enum err_code run_phase(struct retrain *run, int phase, struct buf *artifact, struct err *e)
+static enum err_code evaluate(struct retrain *run, struct err *e)
 {
-    switch (phase) {
-    case 0:
-        return make_features(run, e);
-    case 1:
-        return retrain_fit_head(run, e);
-    case 2: {
-        enum err_code r = retrain_choose_precision(run, e);
-        return r ? r : retrain_judge(run, e);
-    }
-    default:
-        return export_model(run, artifact, e);
-    }
+    enum err_code r = recipe_is_trained(&run->spec->recipe) ? retrain_train_reread(run, e) : ERR_OK;
+    if (!r)
+        r = retrain_choose_precision(run, e);
+    return r ? r : retrain_judge(run, e);
 }
 
-enum err_code retrain_run(const struct retrain_spec *spec, struct blobs *blobs,
-                          const char *feature_folder, retrain_progress progress, void *context,
-                          struct buf *ret_artifact, json_t **ret_report, struct err *e)
+struct phase {
+    const char *name;
+    enum err_code (*run)(struct retrain *run, struct err *e);
+};
+
+static const struct phase head_phases[] = { { "features", make_features },
+                                            { "fit", fit_head },
+                                            { "evaluate", evaluate },
+                                            { "export", export_model },
+                                            { NULL, NULL } };
+static const struct phase trained_phases[] = {
+    { "features", retrain_train_features }, { "fit", retrain_train_start },
+    { "train", retrain_train_epochs },      { "export", export_model },
+    { "evaluate", retrain_judge },          { NULL, NULL }
+};
+
+static enum err_code run_phases(struct retrain *run, struct err *e)
+{
+    const struct phase *phases =
+        recipe_is_trained(&run->spec->recipe) ? trained_phases : head_phases;
+    run->phase = phases[0].name;
+    enum err_code r = read_dataset(run, e);
+    if (!r)
+        r = read_backbone(run, e);
+    for (int i = 0; !r && phases[i].run; i++) {
+        int64_t start = clock_monotonic_us();
+        run->phase = run->phases[i] = phases[i].name;
+        if (i > 0 && retrain_tell(run, 0, 1))
+            return err_set(e, ERR_CANCELLED, "cancelled before %s", run->phase);
+        r = phases[i].run(run, e);
+        run->seconds[i] = (double)(clock_monotonic_us() - start) / 1e6;
+        run->phase_count = i + 1;
+    }
+    return r;
+}
+
+enum err_code retrain_run(const struct retrain_spec *spec, const struct retrain_places *places,
+                          retrain_progress progress, void *context, struct buf *ret_artifact,
+                          json_t **ret_report, struct err *e)
 {
     CLEANUP(run_fini)
-    struct retrain run = { .spec = spec,
-                           .blobs = blobs,
-                           .feature_folder = feature_folder,
-                           .progress = progress,
-                           .context = context };
-    CLEANUP(buf_fini) struct buf artifact;
-    buf_init(&artifact, RETRAIN_BLOB_MAX);
-    for (int phase = 0; phase < RETRAIN_PHASES; phase++) {
-        int64_t start = clock_monotonic_us();
-        run.phase = retrain_phases[phase];
-        if (phase > 0 && retrain_tell(&run, 0, 1))
-            return err_set(e, ERR_CANCELLED, "cancelled before %s", run.phase);
-        enum err_code r = run_phase(&run, phase, &artifact, e);
-        if (r)
-            return r;
-        run.seconds[phase] = (double)(clock_monotonic_us() - start) / 1e6;
-    }
+    struct retrain run = {
+        .spec = spec, .places = *places, .progress = progress, .context = context
+    };
     json_t *report = NULL;
-    enum err_code r = retrain_report(&run, &report, e);
-    if (r)
-        return r;
-    r = buf_append(ret_artifact, artifact.data, artifact.len, e);
+    buf_init(&run.artifact, RETRAIN_BLOB_MAX);
+    enum err_code r = run_phases(&run, e);
+    if (!r)
+        r = retrain_report(&run, &report, e);
+    if (!r)
+        r = buf_append(ret_artifact, run.artifact.data, run.artifact.len, e);
     if (r) {
         json_decref(report);
         return r;

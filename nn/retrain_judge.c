@@ -11,19 +11,30 @@ static bool is_right(const float *p, int classes, int y)
     return best == y;
 }
 
+const struct backbone *retrain_body(const struct retrain *run)
+{
+    return run->own.backbone.network ? &run->own.backbone : &run->backbone;
+}
+
+const struct head *retrain_fitted(const struct retrain *run)
+{
+    return run->own.backbone.network ? &run->own.head : &run->head;
+}
+
 /* The champion's probabilities over the map's labels. */
 static enum err_code score_champion(struct retrain *run, const struct champion *c,
                                     const struct champion_map *map, float **ret, struct err *e)
 {
     struct digest own, other;
-    enum err_code r = precision_feature_key(&run->backbone, retrain_served(run), &own, e);
+    const struct backbone *body = retrain_body(run);
+    enum err_code r = precision_feature_key(body, retrain_served(run), &own, e);
     if (!r)
         r = precision_feature_key(&c->backbone, &c->integers, &other, e);
     if (r)
         return r;
     const float *x = retrain_holdout(run);
     CLEANUP(cleanup_free) float *computed = NULL;
-    if (digest_compare(&own, &other) != 0 || c->backbone.width != run->backbone.width) {
+    if (digest_compare(&own, &other) != 0 || c->backbone.width != body->width) {
         r = retrain_features(run, &c->backbone, &c->integers, run->set.items + run->set.train,
                              retrain_holdout_count(run), &computed, &run->champion_passes, e);
         x = computed;
@@ -40,7 +51,7 @@ static enum err_code judge_champion(struct retrain *run, const float *challenger
     const int *y = run->set.y + run->set.train;
     int classes = run->set.manifest.label_count;
     buf_init(&bytes, RETRAIN_BLOB_MAX);
-    enum err_code r = blobs_get(run->blobs, &run->spec->champion, true, &bytes, e);
+    enum err_code r = blobs_get(run->places.blobs, &run->spec->champion, true, &bytes, e);
     if (!r)
         r = champion_open(bytes.data, bytes.len, &champion, e);
     if (!r)
@@ -68,7 +79,7 @@ enum err_code retrain_judge(struct retrain *run, struct err *e)
     CLEANUP(cleanup_free) float *p = calloc(rows, (size_t)classes * sizeof *p);
     if (!p)
         return err_set(e, ERR_NOMEM, "no memory to score %zu pictures", rows);
-    head_apply(&run->head, retrain_holdout(run), (int)rows, p);
+    head_apply(retrain_fitted(run), retrain_holdout(run), (int)rows, p);
     enum err_code r =
         metrics_of(p, run->set.y + run->set.train, (int64_t)rows, classes, &run->metrics, e);
     if (r)

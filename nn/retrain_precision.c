@@ -20,9 +20,9 @@ const struct integers *retrain_served(const struct retrain *run)
 
 const float *retrain_holdout(const struct retrain *run)
 {
-    return run->precision.served == PRECISION_INT8
-               ? run->precision.x
-               : run->x + run->set.train * (size_t)run->backbone.width;
+    return run->precision.served == PRECISION_INT8 ? run->precision.x
+           : run->own_x                            ? run->own_x
+                        : run->x + run->set.train * (size_t)run->backbone.width;
 }
 
 static enum err_code accuracy_of(const struct retrain *run, const float *x, double *ret,
@@ -31,12 +31,12 @@ static enum err_code accuracy_of(const struct retrain *run, const float *x, doub
     size_t rows = retrain_holdout_count(run);
     CLEANUP(metrics_fini) struct metrics m = { 0 };
     CLEANUP(cleanup_free)
-    float *p = calloc(rows, (size_t)run->head.classes * sizeof *p);
+    float *p = calloc(rows, (size_t)retrain_fitted(run)->classes * sizeof *p);
     if (!p)
         return err_set(e, ERR_NOMEM, "no memory to score %zu pictures", rows);
-    head_apply(&run->head, x, (int)rows, p);
-    enum err_code r =
-        metrics_of(p, run->set.y + run->set.train, (int64_t)rows, run->head.classes, &m, e);
+    head_apply(retrain_fitted(run), x, (int)rows, p);
+    enum err_code r = metrics_of(p, run->set.y + run->set.train, (int64_t)rows,
+                                 retrain_fitted(run)->classes, &m, e);
     if (!r)
         *ret = m.accuracy;
     return r;
@@ -48,9 +48,9 @@ static enum err_code find_integers(struct retrain *run, struct err *e)
     size_t views = run->set.train / run->set.train_pictures, count = 0;
     for (; count < SAMPLE_PICTURES && count < run->set.train_pictures; count++)
         items[count] = run->set.items[count * views];
-    const struct sample_request q = { .backbone = &run->backbone,
-                                      .blobs = run->blobs,
-                                      .folder = run->feature_folder,
+    const struct sample_request q = { .backbone = retrain_body(run),
+                                      .blobs = run->places.blobs,
+                                      .folder = run->places.features,
                                       .items = items,
                                       .count = count,
                                       .threads = run->spec->threads,
@@ -65,7 +65,7 @@ static enum err_code try_int8(struct retrain *run, struct err *e)
     size_t passes = 0;
     enum err_code r = find_integers(run, e);
     if (!r)
-        r = retrain_features(run, &run->backbone, &p->integers, run->set.items + run->set.train,
+        r = retrain_features(run, retrain_body(run), &p->integers, run->set.items + run->set.train,
                              retrain_holdout_count(run), &p->x, &passes, e);
     p->passes += passes;
     return r ? r : accuracy_of(run, p->x, &p->int8_accuracy, e);

@@ -36,6 +36,8 @@ static json_t *paired_json(const struct retrain *run)
 static json_t *fit_json(const struct retrain *run)
 {
     const struct head_report *f = &run->fit;
+    if (!run->has_fit)
+        return json_null();
     return json_pack("{s:f, s:f, s:f, s:i, s:i, s:b, s:f, s:b}", "penalty", f->penalty,
                      "cv_log_loss", f->cv_log_loss, "cv_accuracy", f->cv_accuracy, "folds",
                      f->folds, "iterations", f->iterations, "converged", f->converged,
@@ -44,9 +46,13 @@ static json_t *fit_json(const struct retrain *run)
 
 static json_t *seconds_json(const struct retrain *run)
 {
-    return json_pack("{s:f, s:f, s:f, s:f}", retrain_phases[0], run->seconds[0], retrain_phases[1],
-                     run->seconds[1], retrain_phases[2], run->seconds[2], retrain_phases[3],
-                     run->seconds[3]);
+    json_t *object = json_object();
+    for (int i = 0; object && i < run->phase_count; i++)
+        if (json_object_set_new(object, run->phases[i], json_real(run->seconds[i])) < 0) {
+            json_decref(object);
+            return NULL;
+        }
+    return object;
 }
 
 enum err_code retrain_report(struct retrain *run, json_t **ret, struct err *e)
@@ -78,6 +84,7 @@ enum err_code retrain_report(struct retrain *run, json_t **ret, struct err *e)
         { "champion_forward_passes", json_integer((json_int_t)run->champion_passes) },
         { "fit", fit_json(run) },
         { "precision", retrain_precision_json(run) },
+        { "training", retrain_train_json(run) },
         { "recipe", recipe_json(&run->spec->recipe) },
         { "engine", json_string(plan_engine_text()) },
         { "backbone_digest", json_string(backbone) },

@@ -63,7 +63,7 @@ static enum err_code check_dataset(struct trainset *t, struct err *e)
 static void add_row(struct trainset *t, size_t picture, int view)
 {
     const struct manifest_item *item = &t->manifest.items[picture];
-    size_t at = t->count++;
+    size_t at = t->all++;
     t->items[at] = (struct features_item){ item->picture, view };
     t->y[at] = item->label;
     t->picture[at] = (int)picture;
@@ -81,9 +81,13 @@ static enum err_code make_rows(struct trainset *t, int views, struct err *e)
     for (size_t i = 0; i < m->count; i++)
         for (int v = 0; v < views && m->items[i].split == SPLIT_TRAIN; v++)
             add_row(t, i, v);
-    t->train = t->count;
+    t->train = t->all;
     for (size_t i = 0; i < m->count; i++)
         if (m->items[i].split == t->holdout)
+            add_row(t, i, 0);
+    t->count = t->all;
+    for (size_t i = 0; i < m->count; i++)
+        if (m->items[i].split != t->holdout && m->items[i].split == SPLIT_VAL)
             add_row(t, i, 0);
     return ERR_OK;
 }

@@ -2,8 +2,9 @@
  * holdout to judge by.
  *
  * The holdout is the split `test` where it has pictures, else `val`. Rows stand in the order of the
- * pictures' digests, the views of one picture together; holdout rows are view 0.
- * Threads: immutable after loading; any number of readers. */
+ * pictures' digests, the views of one picture together; holdout rows are view 0. Where the holdout
+ * is `test`, the pictures of `val` stand behind it, to choose by while training. Threads: immutable
+ * after loading; any number of readers. */
 #ifndef KENNEL_TRAINSET_H
 #define KENNEL_TRAINSET_H
 
@@ -15,10 +16,11 @@ struct trainset {
     enum split holdout;
     size_t largest, smallest;    /* training pictures of the largest and smallest class */
     size_t train, count;         /* rows: [0, train) train, [train, count) holdout */
+    size_t all;                  /* rows: [count, all) val beside a holdout test, view 0 */
     size_t train_pictures;       /* train / views */
-    struct features_item *items; /* owned, [count] */
-    int *y;                      /* owned, [count] index of manifest.labels */
-    int *picture;                /* owned, [count] index of manifest.items */
+    struct features_item *items; /* owned, [all] */
+    int *y;                      /* owned, [all] index of manifest.labels */
+    int *picture;                /* owned, [all] index of manifest.items */
 };
 
 /* From a manifest's text. ERR_BLOB_CORRUPT, ERR_DATASET_EMPTY, ERR_DATASET_ONE_CLASS,

@@ -1,6 +1,7 @@
 #include "api/client/http.h"
 #include "api/client/progress.h"
 #include "api/client/show.h"
+#include "api/client/training.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -55,9 +56,10 @@ static void print_end(const json_t *job)
     printf("\n");
 }
 
-static void show_progress(struct progress *p, const json_t *job)
+static void show_progress(struct progress *p, const json_t *job, int64_t *told)
 {
     const json_t *progress = json_object_get(job, "progress");
+    training_show_epoch(p, progress, told);
     if (json_is_object(progress))
         progress_show(p, text_of(progress, "phase"),
                       (int64_t)json_integer_value(json_object_get(progress, "done")),
@@ -69,6 +71,7 @@ static void show_progress(struct progress *p, const json_t *job)
 static enum outcome wait_for(struct client *c, const char *id)
 {
     struct progress p;
+    int64_t told = 0; /* the last epoch */
     progress_init(&p);
     for (;;) {
         struct http_reply reply;
@@ -77,7 +80,7 @@ static enum outcome wait_for(struct client *c, const char *id)
         const char *state = text_of(reply.json, "state");
         bool over = outcome != DONE || is_final(state);
         if (!over)
-            show_progress(&p, reply.json);
+            show_progress(&p, reply.json, &told);
         else
             progress_end(&p);
         if (over && outcome == DONE)
@@ -96,9 +99,9 @@ static enum outcome wait_for(struct client *c, const char *id)
 
 static const struct flag retrain_flags[] = {
     { "seed", "N", "equal seeds give equal versions; default 0" },
-    { "mode", "MODE", "as in the recipe" },
+    { "mode", "MODE", "head (or fixed_feature), partial, fine_tune, scratch" },
     { "dataset-version", "N", "otherwise the latest" },
-    { "recipe", "JSON", "members that override the model's recipe" },
+    TRAINING_FLAGS,
     { "tag", "KEY=VALUE", "kept with the version; may be given again" },
     { "priority", "N", "-10 to 10, the highest runs first; default 0" },
     { "idempotency-key", "KEY", "the same key and request: the same job, for 7 days" },
@@ -140,17 +143,10 @@ static bool put_int(json_t *body, const struct args *a, const char *flag, const 
            (!args_has(a, flag) || json_object_set_new(body, name, json_integer(value)) == 0);
 }
 
-static bool put_recipe(json_t *body, const struct args *a)
+static bool put_mode(json_t *body, const struct args *a)
 {
-    const char *mode = args_flag(a, "mode"), *recipe = args_flag(a, "recipe");
-    json_error_t error;
-    json_t *object = recipe ? json_loads(recipe, JSON_REJECT_DUPLICATES, &error) : NULL;
-    if (recipe && !object) {
-        fprintf(stderr, "kennel: --recipe: not JSON: %s\n", error.text);
-        return false;
-    }
-    return (!object || json_object_set_new(body, "recipe", object) == 0) &&
-           (!mode || json_object_set_new(body, "mode", json_string(mode)) == 0);
+    const char *mode = args_flag(a, "mode");
+    return !mode || json_object_set_new(body, "mode", json_string(mode)) == 0;
 }
 
 static enum outcome retrain(struct client *c, const struct args *a)
@@ -158,8 +154,8 @@ static enum outcome retrain(struct client *c, const struct args *a)
     json_t *body = json_object();
     if (!body || !put_int(body, a, "seed", "seed", INT64_MIN, INT64_MAX) ||
         !put_int(body, a, "dataset-version", "dataset_version", 1, INT64_MAX) ||
-        !put_int(body, a, "priority", "priority", -10, 10) || !put_recipe(body, a) ||
-        !put_tags(body, a) ||
+        !put_int(body, a, "priority", "priority", -10, 10) || !put_mode(body, a) ||
+        !training_put(body, a) || !put_tags(body, a) ||
         (args_has(a, "callback-url") &&
          json_object_set_new(body, "callback_url", json_string(args_flag(a, "callback-url"))) <
              0) ||

@@ -1,5 +1,6 @@
 #include "api/client/http.h"
 #include "api/client/show.h"
+#include "api/client/training.h"
 
 #include <string.h>
 
@@ -41,13 +42,13 @@ static bool put_strip(json_t *object, const struct args *a)
 static bool put_all(json_t *object, const struct args *a)
 {
     return object && put_text(object, a, "dataset") && put_text(object, a, "backbone") &&
-           put_json(object, a, "recipe") && put_json(object, a, "gate") && put_strip(object, a);
+           training_put(object, a) && put_json(object, a, "gate") && put_strip(object, a);
 }
 
 static const struct flag model_flags[] = {
     { "dataset", "NAME", "the pictures to train on" },
     { "backbone", "NAME", "the pretrained network" },
-    { "recipe", "JSON", "how to train" },
+    TRAINING_FLAGS,
     { "gate", "JSON", "when a version may be promoted" },
     { "strip-label-prefix", "yes|no|auto", "drop a leading nNNNNNNNN- from labels in answers" },
     { 0 },

@@ -85,6 +85,8 @@ static const char *kind_text(enum json_kind kind)
         return "an object";
     case JSON_KIND_ARRAY:
         return "an array";
+    case JSON_KIND_ANY:
+        return "any value";
     }
     return "?";
 }
@@ -105,6 +107,8 @@ static bool has_kind(const json_t *value, enum json_kind kind)
         return json_is_object(value);
     case JSON_KIND_ARRAY:
         return json_is_array(value);
+    case JSON_KIND_ANY:
+        return true;
     }
     return false;
 }
@@ -139,6 +143,7 @@ static void store(json_t *value, const struct json_field *f)
         break;
     case JSON_KIND_OBJECT:
     case JSON_KIND_ARRAY:
+    case JSON_KIND_ANY:
         *(json_t **)f->into = value;
         break;
     }

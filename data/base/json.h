@@ -31,6 +31,7 @@ enum json_kind {
     JSON_KIND_BOOL,   /* into: bool */
     JSON_KIND_OBJECT, /* into: json_t *  (borrowed) */
     JSON_KIND_ARRAY,  /* into: json_t *  (borrowed) */
+    JSON_KIND_ANY,    /* into: json_t *  (borrowed); whoever takes it checks it */
 };
 
 struct json_field {

@@ -55,12 +55,20 @@ static void output_fini(struct output *o)
     json_decref(o->report);
 }
 
+static enum err_code run_in(const struct tiny *t, const struct retrain_spec *spec,
+                            const char *features, retrain_progress progress, void *context,
+                            struct buf *ret_artifact, json_t **ret_report, struct err *e)
+{
+    const struct retrain_places places = { .blobs = t->blobs, .features = features };
+    return retrain_run(spec, &places, progress, context, ret_artifact, ret_report, e);
+}
+
 static enum err_code try(struct tiny *t, const struct retrain_spec *spec, struct output *ret,
                          struct err *e)
 {
     *ret = (struct output){ 0 };
     buf_init(&ret->artifact, 1 << 24);
-    return retrain_run(spec, t->blobs, t->features, NULL, NULL, &ret->artifact, &ret->report, e);
+    return run_in(t, spec, t->features, NULL, NULL, &ret->artifact, &ret->report, e);
 }
 
 static void run(struct tiny *t, const struct retrain_spec *spec, struct output *ret)
@@ -146,9 +154,8 @@ static void same_bits_again_and_with_any_threads(void **state)
         snprintf(fresh, sizeof fresh, "fresh-%d", threads);
         snprintf(folder, sizeof folder, "%s/%s", t->folder, fresh);
         buf_init(&again.artifact, 1 << 24);
-        assert_int_equal(
-            retrain_run(&spec, t->blobs, folder, NULL, NULL, &again.artifact, &again.report, NULL),
-            ERR_OK);
+        assert_int_equal(run_in(t, &spec, folder, NULL, NULL, &again.artifact, &again.report, NULL),
+                         ERR_OK);
         assert_int_equal(number(&again, NULL, "forward_passes"), TRAIN + HOLDOUT);
         assert_int_equal(again.artifact.len, first.artifact.len);
         assert_memory_equal(again.artifact.data, first.artifact.data, first.artifact.len);
@@ -274,9 +281,8 @@ static void champion_of_another_precision(void **state)
         assert_int_equal(number(&second, NULL, "champion_forward_passes"), 0);
         buf_init(&third.artifact, 1 << 24);
         spec.overrides.resize = 45;
-        assert_int_equal(
-            retrain_run(&spec, t->blobs, folder, NULL, NULL, &third.artifact, &third.report, NULL),
-            ERR_OK);
+        assert_int_equal(run_in(t, &spec, folder, NULL, NULL, &third.artifact, &third.report, NULL),
+                         ERR_OK);
         spec.overrides.resize = 0;
         assert_int_equal(number(&third, NULL, "champion_forward_passes"), HOLDOUT);
         assert_true(json_equal(json_object_get(third.report, "champion_metrics"),
@@ -354,9 +360,8 @@ static void champion_with_another_backbone(void **state)
     snprintf(folder, sizeof folder, "%s/elsewhere", t->folder);
     third = (struct output){ 0 };
     buf_init(&third.artifact, 1 << 24);
-    assert_int_equal(
-        retrain_run(&spec, t->blobs, folder, NULL, NULL, &third.artifact, &third.report, NULL),
-        ERR_OK);
+    assert_int_equal(run_in(t, &spec, folder, NULL, NULL, &third.artifact, &third.report, NULL),
+                     ERR_OK);
     assert_int_equal(number(&third, NULL, "champion_forward_passes"), HOLDOUT);
     assert_true(json_equal(json_object_get(third.report, "champion_metrics"),
                            json_object_get(first.report, "metrics")));
@@ -398,8 +403,10 @@ struct killer {
     const char *phase;
 };
 
-static bool kill_at(void *context, const char *phase, size_t done, size_t total)
+static bool kill_at(void *context, const char *phase, size_t done, size_t total,
+                    const json_t *detail)
 {
+    (void)detail;
     const struct killer *k = context;
     (void)total;
     if (strcmp(phase, k->phase) == 0 && done >= k->at)
@@ -421,15 +428,15 @@ static void killed_and_started_again(void **state)
         buf_init(&o.artifact, 1 << 24);
         pid_t child = fork();
         if (child == 0) {
-            enum err_code r = retrain_run(&spec, t->blobs, folder, kill_at, &killers[i],
-                                          &o.artifact, &o.report, NULL);
+            enum err_code r =
+                run_in(t, &spec, folder, kill_at, &killers[i], &o.artifact, &o.report, NULL);
             _exit(r ? 1 : 2);
         }
         int status = 0;
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
         struct err e = { 0 };
-        if (retrain_run(&spec, t->blobs, folder, NULL, NULL, &o.artifact, &o.report, &e))
+        if (run_in(t, &spec, folder, NULL, NULL, &o.artifact, &o.report, &e))
             fail_msg("%s", e.message);
         if (i > 0)
             assert_int_equal(number(&o, NULL, "forward_passes"), 0);
@@ -438,8 +445,10 @@ static void killed_and_started_again(void **state)
     }
 }
 
-static bool stop_in(void *context, const char *phase, size_t done, size_t total)
+static bool stop_in(void *context, const char *phase, size_t done, size_t total,
+                    const json_t *detail)
 {
+    (void)detail;
     (void)done;
     (void)total;
     return strcmp(phase, context) == 0;
@@ -456,7 +465,7 @@ static void cancelled_in_each_phase(void **state)
         snprintf(folder, sizeof folder, "%s/cancelled-%d", t->folder, i);
         buf_init(&o.artifact, 1 << 24);
         enum err_code r =
-            retrain_run(&spec, t->blobs, folder, stop_in, phases[i], &o.artifact, &o.report, NULL);
+            run_in(t, &spec, folder, stop_in, phases[i], &o.artifact, &o.report, NULL);
         /* Features may all be done before the watcher can say so; then there is a result. */
         assert_true(r == ERR_CANCELLED || (i == 0 && r == ERR_OK));
         if (r) {
@@ -551,85 +560,9 @@ static void unbalanced_sets_are_weighted(void **state)
     assert_true(json_is_false(json_object_get(json_object_get(even.report, "fit"), "balanced")));
 }
 
-static enum err_code parse(const char *text, struct recipe *ret, struct err *e)
-{
-    json_t *object = json_loads(text, JSON_DECODE_ANY, NULL);
-    assert_non_null(object);
-    enum err_code r = recipe_parse(object, ret, e);
-    json_decref(object);
-    return r;
-}
-
-static void recipes(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text, *spelled_out;
-    } good[] = {
-        { "null", "{\"balanced\":\"auto\",\"folds\":5,\"mode\":\"head\",\"penalty\":0.0,"
-                  "\"precision\":\"auto\",\"precision_margin\":0.005,\"views\":1}" },
-        { "{}", "{\"balanced\":\"auto\",\"folds\":5,\"mode\":\"head\",\"penalty\":0.0,"
-                "\"precision\":\"auto\",\"precision_margin\":0.005,\"views\":1}" },
-        { "{\"folds\":3,\"balanced\":false,\"penalty\":0.5,\"views\":2,\"mode\":\"head\","
-          "\"precision\":\"int8\",\"precision_margin\":1}",
-          "{\"balanced\":false,\"folds\":3,\"mode\":\"head\",\"penalty\":0.5,\"precision\":"
-          "\"int8\",\"precision_margin\":1.0,\"views\":2}" },
-        { "{\"balanced\":true,\"folds\":10,\"precision\":\"fp32\"}",
-          "{\"balanced\":true,\"folds\":10,\"mode\":\"head\",\"penalty\":0.0,\"precision\":"
-          "\"fp32\",\"precision_margin\":0.005,\"views\":1}" },
-    };
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        struct recipe r, again;
-        struct err e = { 0 };
-        if (parse(good[i].text, &r, &e))
-            fail_msg("%s: %s", good[i].text, e.message);
-        json_t *object = recipe_json(&r);
-        char *text = json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(6));
-        assert_string_equal(text, good[i].spelled_out);
-        assert_int_equal(recipe_parse(object, &again, NULL), ERR_OK);
-        assert_true(again.balanced == r.balanced && again.balanced_auto == r.balanced_auto &&
-                    again.folds == r.folds && again.views == r.views &&
-                    again.penalty == r.penalty && again.precision == r.precision &&
-                    again.precision_margin == r.precision_margin);
-        free(text);
-        json_decref(object);
-    }
-    static const struct {
-        const char *text;
-        enum err_code code;
-        const char *said;
-    } bad[] = {
-        { "[]", ERR_JSON_TYPE, "object" },
-        { "{\"mode\":\"finetune\"}", ERR_RECIPE, "finetune" },
-        { "{\"epochs\":3}", ERR_FIELD_UNKNOWN, "epochs" },
-        { "{\"folds\":1}", ERR_FIELD_RANGE, "folds" },
-        { "{\"folds\":11}", ERR_FIELD_RANGE, "folds" },
-        { "{\"folds\":2.5}", ERR_JSON_TYPE, "folds" },
-        { "{\"views\":0}", ERR_FIELD_RANGE, "views" },
-        { "{\"views\":3}", ERR_FIELD_RANGE, "views" },
-        { "{\"penalty\":-0.1}", ERR_FIELD_RANGE, "penalty" },
-        { "{\"penalty\":1e7}", ERR_FIELD_RANGE, "penalty" },
-        { "{\"balanced\":\"yes\"}", ERR_JSON_TYPE, "balanced" },
-        { "{\"balanced\":1}", ERR_JSON_TYPE, "balanced" },
-        { "{\"precision\":\"int4\"}", ERR_RECIPE, "int4" },
-        { "{\"precision\":8}", ERR_JSON_TYPE, "precision" },
-        { "{\"precision_margin\":-0.1}", ERR_FIELD_RANGE, "precision_margin" },
-        { "{\"precision_margin\":1.1}", ERR_FIELD_RANGE, "precision_margin" },
-    };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct recipe r = { .folds = 77 };
-        struct err e = { 0 };
-        enum err_code code = parse(bad[i].text, &r, &e);
-        if (code != bad[i].code || !strstr(e.message, bad[i].said))
-            fail_msg("%s: %s: %s", bad[i].text, err_slug(code), e.message);
-        assert_int_equal(r.folds, 77);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(recipes),
         cmocka_unit_test_setup_teardown(report_and_artifact, set_up, tear_down),
         cmocka_unit_test_setup_teardown(same_bits_again_and_with_any_threads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_precision, set_up, tear_down),

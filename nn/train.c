@@ -1,0 +1,483 @@
+#include "nn/train.h"
+
+#include "data/base/cleanup.h"
+#include "data/base/clock.h"
+#include "data/base/json.h"
+#include "nn/checkpoint.h"
+#include "nn/optimiser.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* DESIGN
+ *
+ *   begin        optimiser over the learner's parameters; arrays: what a checkpoint holds
+ *   resume       where there is a checkpoint of the same training: arrays, counts, seek
+ *   epoch        steps from wherever it stands, then validation, then what decides about going on
+ *   end          the best weights into the learner, and a last checkpoint that says finished
+ *
+ * The arrays of a checkpoint are, in order: the learner's parameters, the optimiser's state, the
+ * best weights so far (where there is a validation). */
+
+enum { CHECKPOINT_US = 500000, CHECKPOINT_SHARE = 20 };
+static const double least_probability = 1e-15;
+
+/* What a checkpoint's header holds. */
+struct place {
+    int64_t epoch, step; /* epochs ended; steps made in the one that goes on */
+    double loss, right;  /* sums over the epoch so far */
+    double seen;         /* pictures of it */
+    double seconds;      /* spent on its steps */
+    double best_loss;
+    int64_t best, stale; /* epochs since the best */
+    bool finished;
+};
+
+struct run {
+    const struct train_options *o;
+    struct optimiser *optimiser;
+    struct schedule schedule;
+    struct place at;
+    int64_t per_epoch;
+    size_t param_count;
+    float **best; /* owned, [param_count], each owned; NULL without validation */
+    struct checkpoint_array *arrays;
+    size_t array_count;
+    float *p;       /* owned; [batch][classes] */
+    json_t *epochs; /* owned */
+    int64_t saved_us, save_cost_us;
+    double pace; /* seconds a step, lately */
+};
+
+static void run_fini(struct run *run)
+{
+    optimiser_free(run->optimiser);
+    for (size_t i = 0; run->best && i < run->param_count; i++)
+        free(run->best[i]);
+    free(run->best);
+    free(run->arrays);
+    free(run->p);
+    json_decref(run->epochs);
+}
+
+void train_report_fini(struct train_report *r)
+{
+    json_decref(r->epochs);
+    *r = (struct train_report){ 0 };
+}
+
+/* --- beginning ------------------------------------------------------------------------------- */
+
+static enum err_code make_optimiser(struct run *run, struct err *e)
+{
+    const struct recipe *recipe = run->o->recipe;
+    CLEANUP(cleanup_free)
+    struct optimiser_param *params = calloc(run->param_count + 1, sizeof *params);
+    if (!params)
+        return err_set(e, ERR_NOMEM, "no memory for an optimiser");
+    for (size_t i = 0; i < run->param_count; i++) {
+        const struct learner_param *p = learner_param(run->o->learner, i);
+        params[i] = (struct optimiser_param){ .name = p->name,
+                                              .value = p->value,
+                                              .gradient = p->gradient,
+                                              .count = p->count,
+                                              .decay = p->kind == LEARNER_WEIGHT,
+                                              .rate_factor = p->head ? 1 : recipe->body_factor };
+    }
+    const struct optimiser_options options = { .kind = (enum optimiser_kind)recipe->optimiser,
+                                               .momentum = recipe->momentum,
+                                               .nesterov = recipe->nesterov,
+                                               .weight_decay = recipe->weight_decay,
+                                               .clip = recipe->clip,
+                                               .average = recipe->ema };
+    return optimiser_new(params, run->param_count, &options, &run->optimiser, e);
+}
+
+static void make_schedule(struct run *run)
+{
+    const struct recipe *recipe = run->o->recipe;
+    double per_epoch = (double)run->per_epoch;
+    int64_t steps = recipe->epochs * run->per_epoch;
+    int64_t warmup = (int64_t)llround(recipe->warmup * per_epoch);
+    int64_t every = (int64_t)llround(recipe->every * per_epoch);
+    run->schedule = (struct schedule){ .kind = recipe->schedule,
+                                       .rate = recipe->learning_rate,
+                                       .last = recipe->last,
+                                       .factor = recipe->factor,
+                                       .every = every > 1 ? every : 1,
+                                       .warmup = warmup < steps ? warmup : steps - 1,
+                                       .steps = steps };
+}
+
+static enum err_code make_best(struct run *run, struct err *e)
+{
+    run->best = calloc(run->param_count + 1, sizeof *run->best);
+    for (size_t i = 0; run->best && i < run->param_count; i++) {
+        const struct learner_param *p = learner_param(run->o->learner, i);
+        run->best[i] = malloc(p->count * sizeof(float) + 1);
+        if (!run->best[i])
+            break;
+        memcpy(run->best[i], p->value, p->count * sizeof(float));
+    }
+    if (!run->best || (run->param_count && !run->best[run->param_count - 1]))
+        return err_set(e, ERR_NOMEM, "no memory to keep the best weights");
+    return ERR_OK;
+}
+
+static enum err_code make_arrays(struct run *run, struct err *e)
+{
+    size_t states = optimiser_state_count(run->optimiser);
+    run->arrays = calloc(2 * run->param_count + states + 1, sizeof *run->arrays);
+    if (!run->arrays)
+        return err_set(e, ERR_NOMEM, "no memory for a checkpoint");
+    for (size_t i = 0; i < run->param_count; i++) {
+        const struct learner_param *p = learner_param(run->o->learner, i);
+        run->arrays[run->array_count++] = (struct checkpoint_array){ p->value, p->count };
+    }
+    for (size_t i = 0; i < states; i++) {
+        struct checkpoint_array *a = &run->arrays[run->array_count++];
+        a->data = optimiser_state(run->optimiser, i, &a->count);
+    }
+    for (size_t i = 0; run->best && i < run->param_count; i++)
+        run->arrays[run->array_count++] =
+            (struct checkpoint_array){ run->best[i], learner_param(run->o->learner, i)->count };
+    return ERR_OK;
+}
+
+static enum err_code begin(struct run *run, struct err *e)
+{
+    const struct train_options *o = run->o;
+    run->param_count = learner_param_count(o->learner);
+    run->per_epoch = batches_steps(o->train);
+    run->at.best_loss = INFINITY;
+    run->epochs = json_array();
+    run->p = calloc((size_t)o->recipe->batch, (size_t)o->classes * sizeof *run->p);
+    if (!run->epochs || !run->p)
+        return err_set(e, ERR_NOMEM, "no memory to train");
+    make_schedule(run);
+    enum err_code r = make_optimiser(run, e);
+    if (!r && o->validation)
+        r = make_best(run, e);
+    return r ? r : make_arrays(run, e);
+}
+
+/* --- checkpoints ----------------------------------------------------------------------------- */
+
+static json_t *header_json(const struct run *run)
+{
+    char hex[DIGEST_HEX + 1];
+    const struct place *at = &run->at;
+    digest_hex(run->o->identity, hex);
+    /* Infinity is no JSON; there is no best then. */
+    return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b, s:O}",
+                     "identity", hex, "epoch", (json_int_t)at->epoch, "step", (json_int_t)at->step,
+                     "optimiser_steps", (json_int_t)optimiser_steps(run->optimiser), "loss",
+                     at->loss, "right", at->right, "seen", at->seen, "seconds", at->seconds,
+                     "best_loss", isfinite(at->best_loss) ? at->best_loss : -1, "best",
+                     (json_int_t)at->best, "stale", (json_int_t)at->stale, "finished", at->finished,
+                     "epochs", run->epochs);
+}
+
+static enum err_code save(struct run *run, struct err *e)
+{
+    if (!run->o->checkpoint)
+        return ERR_OK;
+    int64_t start = clock_monotonic_us();
+    CLEANUP(json_decref_p) json_t *header = header_json(run);
+    if (!header)
+        return err_set(e, ERR_NOMEM, "no memory for a checkpoint");
+    enum err_code r =
+        checkpoint_write(run->o->checkpoint, header, run->arrays, run->array_count, e);
+    run->saved_us = clock_monotonic_us();
+    run->save_cost_us = run->saved_us - start;
+    return r;
+}
+
+static enum err_code save_sometimes(struct run *run, struct err *e)
+{
+    int64_t wait = run->save_cost_us * CHECKPOINT_SHARE;
+    if (wait < CHECKPOINT_US)
+        wait = CHECKPOINT_US;
+    return clock_monotonic_us() - run->saved_us >= wait ? save(run, e) : ERR_OK;
+}
+
+static bool take_header(struct run *run, const json_t *header)
+{
+    char hex[DIGEST_HEX + 1];
+    const char *identity;
+    json_int_t epoch, step, steps, best, stale;
+    json_t *epochs;
+    int finished;
+    struct place at = { 0 };
+    digest_hex(run->o->identity, hex);
+    if (json_unpack((json_t *)header,
+                    "{s:s, s:I, s:I, s:I, s:F, s:F, s:F, s:F, s:F, s:I, s:I, s:b, s:o}", "identity",
+                    &identity, "epoch", &epoch, "step", &step, "optimiser_steps", &steps, "loss",
+                    &at.loss, "right", &at.right, "seen", &at.seen, "seconds", &at.seconds,
+                    "best_loss", &at.best_loss, "best", &best, "stale", &stale, "finished",
+                    &finished, "epochs", &epochs) < 0 ||
+        strcmp(identity, hex) != 0 || !json_is_array(epochs))
+        return false;
+    at.best_loss = at.best_loss < 0 ? INFINITY : at.best_loss;
+    at.epoch = epoch;
+    at.step = step;
+    at.best = best;
+    at.stale = stale;
+    at.finished = finished;
+    run->at = at;
+    optimiser_set_steps(run->optimiser, steps);
+    json_decref(run->epochs);
+    run->epochs = json_incref(epochs);
+    return true;
+}
+
+/* ret_found: the run stands where the checkpoint was made. */
+static enum err_code resume(struct run *run, bool *ret_found, struct err *e)
+{
+    CLEANUP(json_decref_p) json_t *header = NULL;
+    *ret_found = false;
+    if (!run->o->checkpoint)
+        return ERR_OK;
+    enum err_code r = checkpoint_header(run->o->checkpoint, &header, e);
+    if (r || !header || !take_header(run, header))
+        return r;
+    *ret_found = true;
+    return checkpoint_read(run->o->checkpoint, run->arrays, run->array_count, e);
+}
+
+/* --- judging --------------------------------------------------------------------------------- */
+
+static int largest(const float *p, int classes)
+{
+    int best = 0;
+    for (int c = 1; c < classes; c++)
+        best = p[c] > p[best] ? c : best;
+    return best;
+}
+
+static enum err_code predict_all(struct run *run, double *ret_loss, double *ret_accuracy,
+                                 struct err *e)
+{
+    const struct train_options *o = run->o;
+    double loss = 0, right = 0;
+    enum err_code r = batches_seek(o->validation, 0, 0, e);
+    for (;;) {
+        struct loader_batch b;
+        if (!r)
+            r = batches_next(o->validation, &b, e);
+        if (r || b.count == 0)
+            break;
+        r = learner_predict(o->learner, b.count, b.pictures, run->p, e);
+        for (int i = 0; !r && i < b.count; i++) {
+            const float *p = run->p + (size_t)i * (size_t)o->classes;
+            int y = o->validation_labels[b.items[i]];
+            loss -= log(fmax((double)p[y], least_probability));
+            right += largest(p, o->classes) == y;
+            if (!isfinite(p[y]))
+                r = err_set(e, ERR_DIVERGED,
+                            "step %" PRId64 " (epoch %" PRId64
+                            "): the probabilities of the validation pictures are not finite",
+                            optimiser_steps(run->optimiser), run->at.epoch + 1);
+        }
+    }
+    if (r)
+        return r;
+    *ret_loss = loss / (double)o->validation_count;
+    *ret_accuracy = right / (double)o->validation_count;
+    return ERR_OK;
+}
+
+/* The weights that count are the averaged ones where there are some: they are in the learner
+ * while this looks at them. *ret NULL without a validation. */
+static enum err_code judge(struct run *run, int64_t epoch, json_t **ret, struct err *e)
+{
+    double loss = 0, accuracy = 0;
+    *ret = json_null();
+    if (!run->o->validation)
+        return ERR_OK;
+    optimiser_swap_average(run->optimiser);
+    enum err_code r = predict_all(run, &loss, &accuracy, e);
+    bool better = !r && loss < run->at.best_loss;
+    for (size_t i = 0; better && i < run->param_count; i++) {
+        const struct learner_param *p = learner_param(run->o->learner, i);
+        memcpy(run->best[i], p->value, p->count * sizeof(float));
+    }
+    optimiser_swap_average(run->optimiser);
+    if (r)
+        return r;
+    run->at.stale = better ? 0 : run->at.stale + 1;
+    if (better) {
+        run->at.best_loss = loss;
+        run->at.best = epoch;
+    }
+    *ret = json_pack("{s:f, s:f}", "loss", loss, "accuracy", accuracy);
+    return *ret ? ERR_OK : err_set(e, ERR_NOMEM, "no memory for an epoch's report");
+}
+
+/* --- the loop -------------------------------------------------------------------------------- */
+
+static bool tell(struct run *run)
+{
+    const struct train_options *o = run->o;
+    size_t told = json_array_size(run->epochs);
+    int64_t step = run->at.epoch * run->per_epoch + run->at.step;
+    const struct train_progress p = {
+        .step = step,
+        .steps = run->schedule.steps,
+        .epoch = told ? json_array_get(run->epochs, told - 1) : NULL,
+        .images_per_second = run->pace > 0 ? (double)o->recipe->batch / run->pace : 0,
+        .seconds_left = run->pace * (double)(run->schedule.steps - step),
+    };
+    return o->watch && o->watch(o->context, &p);
+}
+
+static enum err_code diverged(const struct run *run, const struct err *why, struct err *e)
+{
+    char reason[400];
+    snprintf(reason, sizeof reason, "%.399s", why->message);
+    return err_set(e, ERR_DIVERGED, "training diverged at step %" PRId64 " (epoch %" PRId64 "): %s",
+                   optimiser_steps(run->optimiser) + 1, run->at.epoch + 1, reason);
+}
+
+static enum err_code make_step(struct run *run, const struct loader_batch *b, struct err *e)
+{
+    const struct train_options *o = run->o;
+    struct err why = { 0 };
+    double loss = 0;
+    int64_t steps = optimiser_steps(run->optimiser);
+    enum err_code r = learner_step(o->learner, b->count, b->pictures, b->targets, o->class_weight,
+                                   &loss, run->p, &why);
+    if (!r)
+        r = optimiser_step(run->optimiser, schedule_rate(&run->schedule, steps), NULL, &why);
+    if (r == ERR_DIVERGED)
+        return diverged(run, &why, e);
+    if (r) {
+        if (e)
+            *e = why;
+        return r;
+    }
+    run->at.loss += loss * b->count;
+    run->at.seen += b->count;
+    for (int i = 0; i < b->count; i++)
+        run->at.right +=
+            largest(run->p + (size_t)i * (size_t)o->classes, o->classes) == o->labels[b->items[i]];
+    return ERR_OK;
+}
+
+/* The rest of the epoch that the run stands in. */
+static enum err_code make_steps(struct run *run, struct err *e)
+{
+    enum err_code r = batches_seek(run->o->train, run->at.epoch, run->at.step, e);
+    while (!r && run->at.step < run->per_epoch) {
+        int64_t start = clock_monotonic_us();
+        struct loader_batch b;
+        r = batches_next(run->o->train, &b, e);
+        if (!r && b.count == 0)
+            r = err_set(e, ERR_INTERNAL, "an epoch ended at step %" PRId64 " of %" PRId64,
+                        run->at.step, run->per_epoch);
+        if (!r)
+            r = make_step(run, &b, e);
+        if (r)
+            return r;
+        double took = (double)(clock_monotonic_us() - start) / 1e6;
+        run->pace = run->pace > 0 ? run->pace + (took - run->pace) / 10 : took;
+        run->at.seconds += took;
+        run->at.step++;
+        r = save_sometimes(run, e);
+        if (!r && tell(run))
+            r = err_set(e, ERR_CANCELLED, "cancelled at step %" PRId64,
+                        optimiser_steps(run->optimiser));
+    }
+    return r;
+}
+
+static enum err_code note_epoch(struct run *run, json_t *epoch, struct err *e)
+{
+    if (!epoch || json_array_append_new(run->epochs, epoch) < 0)
+        return err_set(e, ERR_NOMEM, "no memory for an epoch's report");
+    return ERR_OK;
+}
+
+static enum err_code end_epoch(struct run *run, struct err *e)
+{
+    struct place *at = &run->at;
+    int64_t steps = optimiser_steps(run->optimiser);
+    double seconds = at->seconds > 1e-9 ? at->seconds : 1e-9;
+    json_t *validation = NULL;
+    enum err_code r = judge(run, at->epoch + 1, &validation, e);
+    if (r)
+        return r;
+    r = note_epoch(run,
+                   json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:o}", "epoch",
+                             (json_int_t)at->epoch + 1, "loss", at->loss / at->seen, "accuracy",
+                             at->right / at->seen, "learning_rate",
+                             schedule_rate(&run->schedule, steps - 1), "images_per_second",
+                             at->seen / seconds, "seconds", at->seconds, "validation", validation),
+                   e);
+    at->epoch++;
+    at->step = 0;
+    at->loss = at->right = at->seen = at->seconds = 0;
+    int64_t patience = run->o->recipe->patience;
+    at->finished = at->epoch >= run->o->recipe->epochs ||
+                   (run->o->validation && patience > 0 && at->stale >= patience);
+    if (!r && tell(run))
+        r = err_set(e, ERR_CANCELLED, "cancelled after epoch %" PRId64, at->epoch);
+    return r;
+}
+
+static enum err_code judge_start(struct run *run, struct err *e)
+{
+    json_t *validation = NULL;
+    if (!run->o->judge_start || !run->o->validation)
+        return ERR_OK;
+    enum err_code r = judge(run, 0, &validation, e);
+    return r ? r
+             : note_epoch(run,
+                          json_pack("{s:I, s:n, s:n, s:n, s:n, s:n, s:o}", "epoch", (json_int_t)0,
+                                    "loss", "accuracy", "learning_rate", "images_per_second",
+                                    "seconds", "validation", validation),
+                          e);
+}
+
+/* The weights that count into the learner. */
+static void keep_best(struct run *run)
+{
+    if (!run->o->validation) {
+        optimiser_swap_average(run->optimiser);
+        run->at.best = run->at.epoch;
+        return;
+    }
+    for (size_t i = 0; i < run->param_count; i++) {
+        struct learner_param *p = learner_param(run->o->learner, i);
+        memcpy(p->value, run->best[i], p->count * sizeof(float));
+    }
+}
+
+enum err_code train_run(const struct train_options *o, struct train_report *ret, struct err *e)
+{
+    CLEANUP(run_fini) struct run run = { .o = o };
+    bool resumed = false;
+    enum err_code r = begin(&run, e);
+    if (!r)
+        r = resume(&run, &resumed, e);
+    int64_t from = run.optimiser ? optimiser_steps(run.optimiser) : 0;
+    run.saved_us = clock_monotonic_us();
+    if (!r && !resumed)
+        r = judge_start(&run, e);
+    while (!r && !run.at.finished) {
+        r = make_steps(&run, e);
+        if (!r)
+            r = end_epoch(&run, e);
+        if (!r)
+            r = run.at.finished ? save(&run, e) : save_sometimes(&run, e);
+    }
+    if (r)
+        return r;
+    keep_best(&run);
+    *ret = (struct train_report){ .epochs = STEAL(run.epochs),
+                                  .best = run.at.best,
+                                  .steps = optimiser_steps(run.optimiser),
+                                  .resumed = from };
+    return ERR_OK;
+}
