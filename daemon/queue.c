@@ -1,5 +1,6 @@
 #include "daemon/queue.h"
 
+#include "daemon/gate.h"
 #include "daemon/job_events.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
@@ -100,6 +101,7 @@ static enum err_code read_row(struct db_rows *row, struct job *ret, struct err *
     spec->seed = db_int(row, 2);
     spec->has_champion = ret->champion != 0;
     enum err_code r = db_json(row, 3, &ret->gate, e);
+    spec->measure_latency = !r && gate_wants_latency(ret->gate);
     if (!r)
         r = read_recipe(row, 4, &spec->recipe, e);
     if (!r)

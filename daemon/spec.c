@@ -67,6 +67,8 @@ enum err_code spec_to_json(const struct retrain_spec *spec, const struct job_lim
     if (!r)
         r = json_put(object, "threads", json_integer(spec->threads), e);
     if (!r)
+        r = json_put(object, "measure_latency", json_boolean(spec->measure_latency), e);
+    if (!r)
         r = json_put(object, "job_limits", job_limits_json(limits), e);
     if (!r)
         r = json_put(object, "max_pixels", json_integer((json_int_t)spec->limits.max_pixels), e);
@@ -118,6 +120,7 @@ enum err_code spec_from_json(const json_t *object, struct retrain_spec *ret,
         { "champion", JSON_KIND_STRING, false, &champion, 0, 0 },
         { "job_limits", JSON_KIND_OBJECT, true, &job_limits, 0, 0 },
         { "threads", JSON_KIND_INT, true, &threads, 1, THREADS_MAX },
+        { "measure_latency", JSON_KIND_BOOL, true, &spec.measure_latency, 0, 0 },
         { "max_pixels", JSON_KIND_INT, true, &max_pixels, 1, (double)(1LL << 53) },
     };
     enum err_code r = json_take(object, "specification", fields, sizeof fields / sizeof *fields, e);

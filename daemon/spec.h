@@ -4,7 +4,7 @@
  *    "overrides": {"feature", "mean", "std", "color": text, "resize": n}   (each optional)
  *    "recipe": {...}          nn/retrain.h: recipe_json(), every member spelled out
  *    "seed": n, "champion": DIGEST or null, "threads": n, "max_pixels": n,
- *    "job_limits": daemon/job_limits.h}
+ *    "measure_latency": bool, "job_limits": daemon/job_limits.h}
  *
  * Written and read here alone, so that both sides agree; strict: an unknown, missing or mistyped
  * member is an error. spec_from_json(spec_to_json(s)) equals s, and its text is the same bytes.

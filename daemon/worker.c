@@ -7,6 +7,7 @@
 #include "data/base/file.h"
 #include "data/base/json.h"
 #include "data/base/name.h"
+#include "nn/latency.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,6 +24,8 @@ enum {
     TELL_EVERY_US = 100000,
     NICE_LOWEST = 19
 };
+
+CLEANUP_DEFINE(struct classifier, classifier_free);
 
 struct worker {
     char *folder; /* jobs/ID */
@@ -172,6 +175,16 @@ static enum err_code write_output(const struct worker *w, const char *name, cons
     return r ? r : file_write_atomic(path, bytes->data, bytes->len, e);
 }
 
+static enum err_code add_latency(const struct buf *artifact, json_t *report, struct err *e)
+{
+    CLEANUP(classifier_free_p) struct classifier *c = NULL;
+    double ms = 0;
+    enum err_code r = classifier_load(artifact->data, artifact->len, &c, e);
+    if (!r)
+        r = latency_measure(c, &ms, e);
+    return r ? r : json_put(report, "latency_ms", json_real(ms), e);
+}
+
 static enum err_code train(struct worker *w, struct err *e)
 {
     CLEANUP(buf_fini) struct buf artifact;
@@ -183,6 +196,8 @@ static enum err_code train(struct worker *w, struct err *e)
                                            .features = w->features,
                                            .work = w->folder };
     enum err_code r = retrain_run(&w->spec, &places, tell, w, &artifact, &object, e);
+    if (!r && w->spec.measure_latency)
+        r = add_latency(&artifact, object, e);
     if (!r)
         r = json_write(object, &report, e);
     /* In this order: a report says that the model is there. */

@@ -27,6 +27,7 @@ struct retrain_spec {
     struct digest champion; /* blob: the artifact now in production */
     int threads;
     struct image_limits limits;
+    bool measure_latency; /* whoever runs the job adds "latency_ms" to the report (nn/latency.h) */
 };
 
 /* Where things are. */

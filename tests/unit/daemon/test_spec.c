@@ -28,6 +28,7 @@ static struct retrain_spec make_spec(void)
     memset(&spec.champion, 0x33, sizeof spec.champion);
     assert_int_equal(recipe_parse(NULL, &spec.recipe, NULL), ERR_OK);
     spec.recipe.folds = 7;
+    spec.measure_latency = true;
     return spec;
 }
 
@@ -58,6 +59,7 @@ static void assert_round_trip(const struct retrain_spec *spec)
     assert_int_equal(back.has_champion, spec->has_champion);
     assert_int_equal(back.seed, spec->seed);
     assert_int_equal(back.threads, spec->threads);
+    assert_int_equal(back.measure_latency, spec->measure_latency);
     assert_true(back.limits.max_pixels == spec->limits.max_pixels);
     assert_int_equal(back.recipe.folds, spec->recipe.folds);
     assert_int_equal(back.overrides.resize, spec->overrides.resize);
