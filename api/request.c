@@ -23,6 +23,16 @@ static void copy_header(struct MHD_Connection *c, const char *name, char *ret, s
         snprintf(ret, size, "%s", value);
 }
 
+/* What has no room is cut and marked, so that it is refused as no number, not overlooked. */
+static void copy_number(struct MHD_Connection *c, const char *name, char *ret, size_t size)
+{
+    const char *value = MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
+    if (value && strlen(value) >= size)
+        snprintf(ret, size, "%.*s...", (int)size - 4, value);
+    else if (value)
+        snprintf(ret, size, "%s", value);
+}
+
 /* "Image/JPEG; q=1" -> "image/jpeg" */
 static void plain_type(char *type)
 {
@@ -103,7 +113,7 @@ struct request *request_new(struct server *s, struct MHD_Connection *connection)
     buf_init(&r->picture, SIZE_MAX / 2);
     copy_header(connection, "Content-Encoding", r->content_encoding, sizeof r->content_encoding);
     copy_header(connection, "Accept-Encoding", r->accept_encoding, sizeof r->accept_encoding);
-    copy_header(connection, "Inference-Header-Content-Length", r->inference_header_length,
+    copy_number(connection, "Inference-Header-Content-Length", r->inference_header_length,
                 sizeof r->inference_header_length);
 
     copy_header(connection, "X-Request-Id", r->id, sizeof r->id);
@@ -115,7 +125,7 @@ struct request *request_new(struct server *s, struct MHD_Connection *connection)
     copy_header(connection, "Content-Type", r->content_type, sizeof r->content_type);
     plain_type(r->content_type);
     trace_parse(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "traceparent"), &r->trace);
-    copy_header(connection, "X-Kennel-Timeout-Ms", r->timeout, sizeof r->timeout);
+    copy_number(connection, "X-Kennel-Timeout-Ms", r->timeout, sizeof r->timeout);
     copy_header(connection, "If-None-Match", r->if_none_match, sizeof r->if_none_match);
     copy_header(connection, "X-Kennel-Version", r->wanted_version, sizeof r->wanted_version);
     copy_header(connection, "Last-Event-ID", r->last_event_id, sizeof r->last_event_id);

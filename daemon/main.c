@@ -29,6 +29,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 struct options {
@@ -459,6 +460,24 @@ static enum err_code announce(const struct options *o, const struct parts *p, st
     return ERR_OK;
 }
 
+/* A connection is an open file, and the soft limit that a shell gives is often 1024. Beyond it
+ * nobody could connect, although --max-connections says so. */
+static void allow_open_files(int connections)
+{
+    enum { OTHER_FILES = 256 }; /* databases, blobs, jobs */
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)connections + OTHER_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < wanted) {
+        char allowed[24], needed[24];
+        snprintf(allowed, sizeof allowed, "%ju", (uintmax_t)limit.rlim_cur);
+        snprintf(needed, sizeof needed, "%ju", (uintmax_t)wanted);
+        log_event("warning", "open_files", "allowed", allowed, "needed", needed, NULL);
+    }
+}
+
 /* A socket that systemd has opened for us takes the place of --listen. */
 static enum err_code adopt_socket(struct server_options *o, struct err *e)
 {
@@ -529,6 +548,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* past `ulimit -f` a write fails like on a full disk */
 
+    allow_open_files(o.server.max_connections);
     struct parts parts = { 0 };
     enum err_code r = adopt_socket(&o.server, &e);
     if (!r)

@@ -330,12 +330,12 @@ def tiny_backbone():
         return file.read()
 
 
-def make_model(daemon, name="colors", per_class=12, train=True, promote=True):
+def make_model(daemon, name="colors", per_class=12, train=True, promote=True, colors=COLORS):
     """A dataset, a backbone and a model of that name, trained and promoted. Returns the job."""
     if daemon.request("GET", f"{V1}/backbones/tiny").status == 404:
         daemon.post(f"{V1}/backbones?name=tiny", tiny_backbone(), 201)
     daemon.post(f"{V1}/datasets", {"name": name}, 201)
-    daemon.post(f"{V1}/datasets/{name}/import", tar(color_files(per_class)), 200)
+    daemon.post(f"{V1}/datasets/{name}/import", tar(color_files(per_class, colors)), 200)
     daemon.post(f"{V1}/models", {"name": name, "dataset": name, "backbone": "tiny"}, 201)
     if not train:
         return None

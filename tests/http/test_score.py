@@ -3,7 +3,6 @@ answer whatever the way, and answers that belong together while versions change.
 import base64
 import concurrent.futures
 import json
-import threading
 import unittest
 
 from kennel_test import COLORS, V1, Case, color_files, make_model, png, tar, tiny_backbone
@@ -148,42 +147,6 @@ class Several(Case):
         self.assertEqual(self.daemon.get("/readyz")["default_model"], None)
         for name in ("one", "two"):
             self.daemon.post(f"{V1}/service/{name}/score", {"data": ENCODED}, 200)
-
-
-class Swap(Case):
-    def test_answers_belong_together_while_versions_change(self):
-        make_model(self.daemon, "swap")
-        job = self.daemon.post(f"{V1}/models/swap/retrain", {"recipe": {"penalty": 5.0}}, 202).json["id"]
-        second = self.daemon.wait_job(job)["version"]
-        path = f"{V1}/models/swap"
-        want = {v: self.daemon.post(f"{path}/versions/{v}/score", PICTURE, 200).json["predictions"] for v in (1, second)}
-        self.assertNotEqual(want[1], want[second])
-        stop, wrong, seen = threading.Event(), [], set()
-
-        def run():
-            connection = self.daemon.connect()
-            while not stop.is_set():
-                reply = self.daemon.request("POST", f"{path}/score", PICTURE, connection=connection)
-                if reply.status != 200 or reply.json["predictions"] != want[reply.json["version"]]:
-                    wrong.append(reply)
-                else:
-                    seen.add(reply.json["version"])
-            connection.close()
-
-        threads = [threading.Thread(target=run) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        force = {"version": second, "force": True, "reason": "back and forth"}
-        try:
-            for _ in range(25):
-                self.daemon.post(f"{path}/promote", force, 200)
-                self.daemon.post(f"{path}/rollback", None, 200)
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
-        self.assertEqual(wrong, [])
-        self.assertEqual(seen, {1, second})
 
 
 if __name__ == "__main__":
