@@ -8,7 +8,8 @@ static const struct route *const tables[] = {
     routes_system,  routes_score,    routes_datasets,  routes_backbones,
     routes_explain, routes_models,   routes_jobs,      routes_pipelines,
     routes_events,  routes_webhooks, routes_schedules, routes_promotion,
-    routes_keys,    routes_audit,    routes_metrics,   NULL,
+    routes_keys,    routes_audit,    routes_metrics,   routes_lineage,
+    NULL,
 };
 
 const struct route *const *routes(void)

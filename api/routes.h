@@ -21,5 +21,6 @@ extern const struct route routes_oip[];
 extern const struct route routes_tfs[];
 extern const struct route routes_keys[];
 extern const struct route routes_audit[];
+extern const struct route routes_lineage[];
 
 #endif

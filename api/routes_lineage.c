@@ -1,0 +1,26 @@
+/* What came from what. */
+#include "api/request.h"
+#include "api/routes.h"
+#include "daemon/lineage.h"
+
+enum { LINEAGE_LIMIT = 100, LINEAGE_LIMIT_MAX = 1000 };
+
+static enum err_code show(struct request *r, struct err *e)
+{
+    int64_t limit = LINEAGE_LIMIT;
+    const char *of = request_query(r, "of");
+    enum err_code code =
+        of ? ERR_OK : err_set(e, ERR_FIELD_MISSING, "the query needs of, as of=job/ID");
+    if (!code)
+        code = request_query_int(r, "limit", 1, LINEAGE_LIMIT_MAX, &limit, e);
+    json_t *value;
+    if (!code)
+        code = lineage_show(r->server->parts.state, of, limit, &value, e);
+    return code ? code : reply_json_take(&r->reply, 200, value, e);
+}
+
+const struct route routes_lineage[] = {
+    { "GET", "/api/v1/lineage", BODY_NONE, RUN_TASK, "of limit", show,
+      "What a thing came from and what came from it", ACCESS_TRAIN },
+    { 0 },
+};

@@ -1,0 +1,114 @@
+"""Lineage: what each thing came from and what came from it, walked over a registry with two generations."""
+import hashlib
+import json
+import subprocess
+import unittest
+
+from kennel_test import KENNEL, V1, Case, color_files, make_model, tar
+
+
+class Lineage(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        first = make_model(cls.daemon, "colors")
+        files = color_files(start=12, per_class=2)
+        cls.daemon.post(f"{V1}/datasets/colors/import", tar(files), 200)
+        second = cls.daemon.post(f"{V1}/models/colors/retrain", {"seed": 2, "dataset_version": 2}, 202).json
+        cls.jobs = [first["id"], cls.daemon.wait_job(second["id"])["id"]]
+        cls.old = hashlib.sha256(color_files(per_class=1)["red/0.png"]).hexdigest()
+        cls.new = hashlib.sha256(files["red/12.png"]).hexdigest()
+
+    def ask(self, of, query=""):
+        return self.daemon.get(f"{V1}/lineage?of={of}{query}")
+
+    def links(self, of, direction):
+        return {(one["relation"], one["of"]) for one in self.ask(of)[direction]}
+
+    def test_a_version(self):
+        of = "model/colors/versions/2"
+        self.assertEqual(self.links(of, "from"), {
+            ("trained_by", f"job/{self.jobs[1]}"), ("trained_on", "dataset/colors/versions/2"),
+            ("built_on", "backbone/tiny"), ("compared_with", "model/colors/versions/1")})
+        self.assertEqual(self.links(of, "to"), set())
+        self.assertEqual(self.links("model/colors/versions/1", "to"), {("champion_of", f"job/{self.jobs[1]}")})
+        self.assertNotIn("compared_with", {one[0] for one in self.links("model/colors/versions/1", "from")})
+
+    def test_a_job(self):
+        of = f"job/{self.jobs[1]}"
+        self.assertEqual(self.links(of, "from"), {
+            ("trains_on", "dataset/colors/versions/2"), ("builds_on", "backbone/tiny"),
+            ("compares_with", "model/colors/versions/1")})
+        self.assertEqual(self.links(of, "to"), {("trained", "model/colors/versions/2")})
+
+    def test_a_dataset_version(self):
+        first, second = "dataset/colors/versions/1", "dataset/colors/versions/2"
+        self.assertEqual(self.links(first, "to"), {
+            ("followed_by", second), ("used_by", f"job/{self.jobs[0]}"), ("trained", "model/colors/versions/1")})
+        held = {name for relation, name in self.links(second, "from") if relation == "holds"}
+        self.assertEqual(len(held), 42)
+        self.assertLessEqual({f"picture/{self.old}", f"picture/{self.new}"}, held)
+        self.assertIn(("follows", first), self.links(second, "from"))
+        self.assertNotIn(("holds", f"picture/{self.new}"), self.links(first, "from"))
+
+    def test_a_picture(self):
+        self.assertEqual(self.links(f"picture/{self.old}", "to"), {
+            ("member_of", "dataset/colors/versions/1"), ("member_of", "dataset/colors/versions/2"),
+            ("trained", "model/colors/versions/1"), ("trained", "model/colors/versions/2")})
+        self.assertEqual(self.links(f"picture/{self.new}", "to"), {
+            ("member_of", "dataset/colors/versions/2"), ("trained", "model/colors/versions/2")})
+
+    def test_a_backbone(self):
+        self.assertEqual(self.links("backbone/tiny", "to"), {
+            ("used_by", f"job/{self.jobs[0]}"), ("used_by", f"job/{self.jobs[1]}"),
+            ("trained", "model/colors/versions/1"), ("trained", "model/colors/versions/2")})
+
+    def test_every_name_can_be_asked_for(self):
+        """From one picture everything is reached, and each link is answered from its other end too."""
+        seen, todo = {}, [f"picture/{self.new}"]
+        while todo:
+            of = todo.pop()
+            seen[of] = {d: {one["of"] for one in self.ask(of)[d]} for d in ("from", "to")}
+            todo += [name for names in seen[of].values() for name in names if name not in seen and name not in todo]
+        for name in (*(f"job/{j}" for j in self.jobs), "backbone/tiny", "model/colors/versions/1"):
+            self.assertIn(name, seen)
+        for of, links in seen.items():
+            for name in links["from"]:
+                self.assertTrue(of in seen[name]["to"] or "compared_with" in str(self.links(of, "from")), (of, name))
+
+    def test_the_limit_holds_for_each_relation(self):
+        reply = self.ask("dataset/colors/versions/2", "&limit=5")
+        self.assertEqual(sum(one["relation"] == "holds" for one in reply["from"]), 5)
+        self.assertTrue(reply["cut"])
+        self.assertEqual(len(reply["to"]), 2)
+        self.assertFalse(self.ask("dataset/colors/versions/2", "&limit=42")["cut"])
+
+    def test_refusals(self):
+        ask = lambda query: self.daemon.request("GET", f"{V1}/lineage{query}")
+        self.refused(ask(""), 400, "field_missing")
+        self.refused(ask("?of=job/x&limit=0"), 400, "field_range")
+        self.refused(ask("?of=job/x&limit=1001"), 400, "field_range")
+        for of in ("", "colors", "job/", "model/colors", "model/colors/versions/", "model/colors/versions/x",
+                   "model/colors/versions/0", "model/versions/1", "picture/ab", "picture/" + "g" * 64,
+                   "backbone/a/b", "model/" + "a" * 300 + "/versions/1"):
+            self.refused(ask(f"?of={of}"), 400, "field_range")
+        for of, code in (("job/none", "job_unknown"), ("model/colors/versions/9", "version_unknown"),
+                         ("dataset/none/versions/1", "version_unknown"), ("backbone/none", "backbone_unknown"),
+                         ("picture/" + "0" * 64, "picture_unknown")):
+            self.refused(ask(f"?of={of}"), 404, code)
+
+    def test_the_command(self):
+        run = lambda *words: subprocess.run([KENNEL, "--url", self.daemon.url, "lineage", *words],
+                                            capture_output=True, text=True, timeout=60)
+        told = run("model/colors/versions/2")
+        self.assertEqual(told.returncode, 0, told.stderr)
+        for word in ("came from", "came of it", f"job/{self.jobs[1]}", "compared_with"):
+            self.assertIn(word, told.stdout)
+        self.assertEqual(json.loads(run("backbone/tiny", "--json").stdout), self.ask("backbone/tiny"))
+        self.assertEqual(run("job/none").returncode, 4)
+        self.assertEqual(run().returncode, 2)
+        self.assertIn("--limit", run("dataset/colors/versions/2", "--limit", "3").stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
