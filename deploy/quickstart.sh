@@ -1,17 +1,19 @@
 #!/bin/sh
 # From a bare Debian machine to a model that answers: packages, build, daemon on port 5001, then
-# the main job: import a backbone and labelled pictures, retrain, gate, promote, score.
+# the main job: import a backbone and labelled pictures, retrain, gate, promote, score; and once more
+# with 1 % new pictures.
 #
 # usage: deploy/quickstart.sh [--data TAR] [--backbone ONNX] [--picture JPEG] [--state DIR] [--port N]
 #
-# Run again, it builds what changed, starts the daemon anew on the same state and retrains; with
-# nothing changed that takes no forward pass, and the gate keeps the model that serves.
+# Without --data it draws pictures of surfaces with faults, without --backbone it takes the small one
+# that the project ships. Run again, it builds what changed, starts the daemon anew on the same state
+# and retrains; with nothing changed that takes no forward pass, and the gate keeps the model that
+# serves.
 set -eu
 cd "$(dirname "$0")/.."
 
-shared=../shared
-data=$shared/datasets/stanford-dogs-10.tar
-backbone=$shared/backbones/mobilenet_v2_1.0_224.onnx
+data=
+backbone=deploy/backbone/kennel-small.onnx
 picture=
 state=build/quickstart
 port=5001
@@ -26,15 +28,14 @@ while [ $# -gt 0 ]; do
     --picture) picture=$2 ;;
     --state) state=$2 ;;
     --port) port=$2 ;;
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "quickstart: unknown argument $1 (see --help)" >&2; exit 2 ;;
     esac
     shift 2
 done
-for file in "$data" "$backbone" ${picture:+"$picture"}; do
+for file in "$backbone" ${data:+"$data"} ${picture:+"$picture"}; do
     [ -r "$file" ] && continue
-    echo "quickstart: no file $file; give a tar of train/LABEL/*.jpg with --data and an ONNX image" \
-        "classifier with --backbone" >&2
+    echo "quickstart: no file $file; --data is a tar of train/LABEL/*.jpg, --backbone an ONNX image classifier" >&2
     exit 2
 done
 
@@ -47,7 +48,7 @@ install_packages $build_packages $quickstart_packages
 cmake --preset release -DBUILD_TESTING=OFF >/dev/null
 cmake --build --preset release
 kenneld=$PWD/build/release/daemon/kenneld
-export PATH="$PWD/build/release/api:$PATH" KENNEL_URL="http://127.0.0.1:$port"
+export PATH="$PWD/build/release/api:$PWD/build/release/data:$PATH" KENNEL_URL="http://127.0.0.1:$port"
 
 say "2. the daemon"
 mkdir -p "$state"
@@ -66,42 +67,74 @@ until curl -sf "$KENNEL_URL" >/dev/null; do
 done
 echo "listening on $KENNEL_URL, state in $state, log in $state/log"
 
+now() { date +%s.%N; }
+since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.1f s", b - a }'; }
+times=
+step() { # NAME BEGUN
+    times="$times$(printf '\n  %-28s %s' "$1" "$(since "$2")")"
+}
+
+begun=$(now)
+if [ -z "$data" ]; then
+    say "3. draw 1200 pictures of surfaces with faults"
+    data=$state/surface.tar
+    new=$state/surface-new.tar
+    [ -e "$data" ] || kennel-render surface --count 1200 --seed 1 --output "$data"
+    [ -e "$new" ] || kennel-render surface --count 12 --from 1200 --seed 1 --val 0 --output "$new"
+    step "draw" "$begun"
+fi
+
 # Each step is left out where an earlier run has done it.
-begun=$(date +%s.%N)
-say "3. import the backbone and the pictures"
+say "4. import the backbone and the pictures"
+at=$(now)
 kennel backbone show backbone >/dev/null 2>&1 || kennel backbone add "$backbone" --name backbone
 kennel dataset show pictures >/dev/null 2>&1 || kennel dataset create pictures
 kennel dataset import pictures "$data"
 kennel model show quickstart >/dev/null 2>&1 ||
     kennel model create quickstart --dataset pictures --backbone backbone
+step "import" "$at"
 
-say "4. retrain; the gate decides"
-status=0
-kennel retrain quickstart --seed 1 --wait || status=$?
-case $status in
-0)
-    version=$(kennel --json version list quickstart | sed -n 's/.*"version": *\([0-9]*\).*/\1/p' | sort -n | tail -n 1)
-    say "5. promote version $version"
-    kennel promote quickstart "$version"
-    ;;
-3) say "5. the gate found no improvement: what is in production stays" ;;
-*) exit $status ;;
-esac
+# Retrains, and promotes what the gate passes.
+retrain() {
+    status=0
+    kennel retrain quickstart --seed 1 --wait || status=$?
+    case $status in
+    0)
+        version=$(kennel --json version list quickstart | sed -n 's/.*"version": *\([0-9]*\).*/\1/p' | sort -n | tail -n 1)
+        kennel promote quickstart "$version"
+        ;;
+    3) echo "the gate found no improvement: what is in production stays" ;;
+    *) exit $status ;;
+    esac
+}
+
+say "5. retrain; the gate decides; promote"
+at=$(now)
+retrain
+step "retrain, gate, promote" "$at"
 
 say "6. score a picture"
 if [ -z "$picture" ]; then
-    # The workshop's own picture where the archive has it, else the first that was held out by its
-    # folder, else the first.
+    # The first that was held out by its folder, else the first.
     members=$(tar tf "$data" | grep -iE '\.(jpe?g|png)$')
-    member=$(echo "$members" | grep -m 1 n02091032_2687 || echo "$members" | grep -m 1 -E '^(\./)?val/' ||
-        echo "$members" | head -n 1)
+    member=$(echo "$members" | grep -m 1 -E '^(\./)?val/' || echo "$members" | head -n 1)
     picture=$state/picture.jpg
     tar xOf "$data" "$member" >"$picture"
     echo "($member)"
 fi
+at=$(now)
 kennel score "$picture"
 (printf '{"data": "'; base64 "$picture"; echo '"}') |
     curl -sX POST -H 'Content-Type: application/json' -d @- "$KENNEL_URL/score"
 echo
-awk -v a="$begun" -v b="$(date +%s.%N)" 'BEGIN { printf "\nKennel worked for %.1f s.", b - a }'
-echo " The daemon goes on; stop it with: kill $pid"
+step "score, twice" "$at"
+
+if [ -n "${new:-}" ]; then
+    say "7. 1 % new pictures, and once more"
+    at=$(now)
+    kennel dataset import pictures "$new"
+    retrain
+    step "import 1 %, retrain, gate" "$at"
+fi
+printf '\nKennel worked for %s:%s\n' "$(since "$begun")" "$times"
+echo "The daemon goes on; stop it with: kill $pid"
