@@ -47,6 +47,8 @@ int problem_status(enum err_code code)
     case ERR_DELIVERY_UNKNOWN:
     case ERR_SCHEDULE_UNKNOWN:
     case ERR_ALIAS_UNKNOWN:
+    case ERR_ROLLOUT_UNKNOWN:
+    case ERR_PREDICTION_UNKNOWN:
         return 404;
     case ERR_METHOD_NOT_ALLOWED:
         return 405;
@@ -58,6 +60,8 @@ int problem_status(enum err_code code)
     case ERR_GATE_REFUSED:
     case ERR_ROLLBACK_EMPTY:
     case ERR_ALIAS_KEPT:
+    case ERR_ROLLOUT_OPEN:
+    case ERR_ROLLOUT_STATE:
     case ERR_MODEL_AMBIGUOUS:
     case ERR_KEY_LIMIT:
     case ERR_KEY_ADMIN:

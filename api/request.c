@@ -128,6 +128,7 @@ struct request *request_new(struct server *s, struct MHD_Connection *connection)
     copy_number(connection, "X-Kennel-Timeout-Ms", r->timeout, sizeof r->timeout);
     copy_header(connection, "If-None-Match", r->if_none_match, sizeof r->if_none_match);
     copy_header(connection, "X-Kennel-Version", r->wanted_version, sizeof r->wanted_version);
+    copy_header(connection, "X-Kennel-Client", r->client, sizeof r->client);
     copy_header(connection, "Last-Event-ID", r->last_event_id, sizeof r->last_event_id);
     read_idempotency_key(r);
     read_length(r);

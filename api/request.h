@@ -48,8 +48,10 @@ struct request {
     char idempotency_key[REQUEST_TEXT]; /* "" when none */
     char last_event_id[REQUEST_TEXT];   /* "" when none */
     char wanted_version[REQUEST_TEXT];  /* X-Kennel-Version; "" when none */
+    char client[REQUEST_TEXT];          /* X-Kennel-Client; "" when none */
     char timeout[16];                   /* X-Kennel-Timeout-Ms; "" when none */
     struct request_score scored;
+    char prediction_id[IDENT_TEXT + 1]; /* "" when it has none */
     struct trace trace;
     struct request_pair query[REQUEST_QUERY];
     int query_count;

@@ -22,5 +22,7 @@ extern const struct route routes_tfs[];
 extern const struct route routes_keys[];
 extern const struct route routes_audit[];
 extern const struct route routes_lineage[];
+extern const struct route routes_rollout[];
+extern const struct route routes_feedback[];
 
 #endif

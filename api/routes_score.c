@@ -17,9 +17,8 @@ static enum err_code write_workshop(struct request *r, const struct score_result
 static enum err_code write_predictions(struct request *r, const struct score_result *result,
                                        struct err *e)
 {
-    char id[IDENT_TEXT + 1];
-    enum err_code code = ident_random(id, e);
-    return code ? code : score_reply_predictions(result, id, &r->reply.body, e);
+    enum err_code code = ident_random(r->prediction_id, e);
+    return code ? code : score_reply_predictions(result, r->prediction_id, &r->reply.body, e);
 }
 
 static void finish(struct request *r, const struct score_result *result,
@@ -41,6 +40,9 @@ static void finish(struct request *r, const struct score_result *result,
         r->reply.type = "application/json";
         version_choice_tell(r, result->version);
     }
+    const struct buf *picture = r->picture.len ? &r->picture : &r->body;
+    version_choice_answered(r, result, SCORE_PICTURE, picture->data, picture->len,
+                            r->prediction_id[0] ? r->prediction_id : NULL);
     request_finish(r);
 }
 

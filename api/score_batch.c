@@ -84,6 +84,8 @@ static void done(void *context, const struct score_result *result)
     struct score_batch *b = &j->batch;
     if (p->place == 0) /* stands for all */
         request_scored(j->plan.request, result);
+    const struct score_item *item = &j->plan.items[p->place];
+    version_choice_answered(j->plan.request, result, item->input, item->bytes, item->len, NULL);
     if (result->code) {
         struct err e = result->err;
         e.code = result->code;

@@ -16,6 +16,8 @@ struct server;
 struct state;
 struct jobs;
 struct meters;
+struct predictions;
+struct rollouts;
 struct serve;
 struct scorer;
 struct keys;
@@ -50,6 +52,8 @@ struct server_parts { /* borrowed; they outlive the server */
     struct keys *keys;
     struct meters *meters; /* of the parts: daemon/score_meters.h */
     struct webhook_sender *webhooks;
+    struct predictions *predictions;
+    struct rollouts *rollouts;
 };
 
 enum err_code server_new(const struct server_options *o, const struct server_parts *parts,

@@ -1,6 +1,8 @@
 #include "api/version_choice.h"
 
+#include "daemon/keys.h"
 #include "daemon/models.h"
+#include "daemon/rollouts.h"
 #include "data/base/cleanup.h"
 #include "data/base/name.h"
 
@@ -64,6 +66,14 @@ static enum err_code borrow(struct request *r, const char *model, int64_t versio
                      : serve_borrow(serve, model, version, ret, e);
 }
 
+/* NULL: nobody in particular. */
+static const char *client(const struct request *r)
+{
+    if (r->client[0])
+        return r->client;
+    return keys_required(r->server->parts.keys) ? r->who : NULL;
+}
+
 enum err_code version_choice_borrow(struct request *r, const char *model, int64_t version,
                                     struct serve_ref **ret, struct err *e)
 {
@@ -73,8 +83,22 @@ enum err_code version_choice_borrow(struct request *r, const char *model, int64_
         return code;
     if (!ref)
         request_to_task(r);
+    else if (!version && !forced(r))
+        ref = traffic_route(rollouts_traffic(r->server->parts.rollouts), ref, client(r));
     *ret = ref;
     return ERR_OK;
+}
+
+void version_choice_answered(struct request *r, const struct score_result *result,
+                             enum score_input input, const void *bytes, size_t len, const char *id)
+{
+    const struct traffic_answer a = {
+        .id = id, .result = result, .input = input, .bytes = bytes, .len = len
+    };
+    if (id && !result->code)
+        predictions_add(r->server->parts.predictions, id, result->model, result->version,
+                        result->predictions[0].label, result->predictions[0].probability);
+    traffic_answered(rollouts_traffic(r->server->parts.rollouts), &a);
 }
 
 void version_choice_tell(struct request *r, int64_t version)

@@ -1,8 +1,9 @@
 /* version_choice.h -- which version answers a request for a score.
  *
  * A version in the path, else what the header X-Kennel-Version or the query's alias says (a number,
- * or an alias), else production. The reply says which one it was in X-Kennel-Version.
- * Threads: the handlers'. */
+ * or an alias), else production, or a rollout's canary for its share of the clients: by the header
+ * X-Kennel-Client, else by the key's name, else by chance. The reply says which one it was in
+ * X-Kennel-Version. Threads: the handlers'. */
 #ifndef KENNEL_VERSION_CHOICE_H
 #define KENNEL_VERSION_CHOICE_H
 
@@ -15,6 +16,10 @@
  * differ. */
 enum err_code version_choice_borrow(struct request *r, const char *model, int64_t version,
                                     struct serve_ref **ret, struct err *e) MUST_USE;
+/* A picture was answered: kept under id (NULL: it has none) and mirrored where a rollout wants it.
+ * Before the request is finished. */
+void version_choice_answered(struct request *r, const struct score_result *result,
+                             enum score_input input, const void *bytes, size_t len, const char *id);
 /* On the reply, which has been written. */
 void version_choice_tell(struct request *r, int64_t version);
 

@@ -17,6 +17,21 @@ static enum err_code find(struct db_tx *t, struct alias_move *m, struct err *e)
     return r;
 }
 
+/* Its canary and its shadow are a rollout's own while it is open. */
+static enum err_code check_rollout(struct db_tx *t, const struct alias_move *m, struct err *e)
+{
+    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
+    if (strcmp(m->alias, ALIAS_CANARY) != 0 && strcmp(m->alias, ALIAS_SHADOW) != 0)
+        return ERR_OK;
+    enum err_code r =
+        db_get(t, &row, e, "SELECT 1 FROM rollout WHERE model = ? AND ended_ms IS NULL",
+               DB_INT(m->model_id));
+    if (!r && row)
+        r = err_set(e, ERR_ROLLOUT_OPEN, "\"%s\" is the open rollout's of \"%s\"", m->alias,
+                    m->model);
+    return r;
+}
+
 static enum err_code move(struct state *s, struct alias_move *m, json_t **ret, struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
@@ -25,6 +40,8 @@ static enum err_code move(struct state *s, struct alias_move *m, json_t **ret, s
     enum err_code r = db_write(state_db(s), &t, e);
     if (!r)
         r = find(t, m, e);
+    if (!r)
+        r = check_rollout(t, m, e);
     if (!r)
         r = alias_move_json(m, now, &answer, e);
     if (!r && m->previous != m->version) {

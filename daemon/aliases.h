@@ -14,7 +14,8 @@
 enum err_code aliases_set(struct state *s, struct serve *serve, const char *model,
                           const char *alias, int64_t version, const char *reason, const char *who,
                           json_t **ret, struct err *e) MUST_USE;
-/* ERR_ALIAS_UNKNOWN; ERR_ALIAS_KEPT: production goes to another version, but does not go. */
+/* ERR_ALIAS_UNKNOWN; ERR_ROLLOUT_OPEN, as aliases_set(): canary and shadow are an open rollout's;
+ * ERR_ALIAS_KEPT: production goes to another version, but does not go. */
 enum err_code aliases_remove(struct state *s, struct serve *serve, const char *model,
                              const char *alias, const char *who, json_t **ret, struct err *e)
     MUST_USE;

@@ -6,8 +6,11 @@
 #include <string.h>
 
 static const char *const types[] = {
-    "job.queued",    "job.started",     "job.succeeded", "job.rejected",  "job.failed",
-    "job.cancelled", "version.created", "gate.decided",  "alias.changed", "dataset.changed",
+    "job.queued",       "job.started",      "job.succeeded",     "job.rejected",
+    "job.failed",       "job.cancelled",    "version.created",   "gate.decided",
+    "alias.changed",    "dataset.changed",  "rollout.started",   "rollout.step",
+    "rollout.waiting",  "rollout.approved", "rollout.completed", "rollout.rolled_back",
+    "rollout.rejected", "rollout.aborted",
 };
 
 static bool is_type(const char *type)

@@ -10,6 +10,7 @@
 #include "daemon/fsck.h"
 #include "daemon/jobs.h"
 #include "daemon/keys.h"
+#include "daemon/rollouts.h"
 #include "daemon/scheduler.h"
 #include "daemon/score_meters.h"
 #include "daemon/scorer.h"
@@ -402,6 +403,8 @@ struct parts {
     struct keys *keys;
     struct webhook_sender *webhooks;
     struct scheduler *scheduler;
+    struct predictions *predictions;
+    struct rollouts *rollouts;
     struct server *server;
 };
 
@@ -429,6 +432,14 @@ static enum err_code start(const struct options *o, struct parts *p, struct err 
         r = keys_new(p->state, o->keys_file, &p->keys, e);
     if (!r)
         r = webhook_sender_new(p->state, &o->webhooks, &p->webhooks, e);
+    if (!r)
+        r = predictions_new(p->state, &p->predictions, e);
+    const struct rollouts_parts rollouts = { .state = p->state,
+                                             .serve = p->serve,
+                                             .predictions = p->predictions,
+                                             .limits = o->limits.image };
+    if (!r)
+        r = rollouts_new(&rollouts, &p->rollouts, e);
     if (r)
         return r;
     const struct server_parts parts = { .state = p->state,
@@ -437,7 +448,9 @@ static enum err_code start(const struct options *o, struct parts *p, struct err 
                                         .scorer = p->scorer,
                                         .meters = p->meters,
                                         .keys = p->keys,
-                                        .webhooks = p->webhooks };
+                                        .webhooks = p->webhooks,
+                                        .predictions = p->predictions,
+                                        .rollouts = p->rollouts };
     r = server_new(&o->server, &parts, &p->server, e);
     if (!r)
         r = jobs_start(p->jobs, e);
@@ -453,6 +466,8 @@ static void stop(struct parts *p)
         server_free(p->server);
     keys_free(p->keys);
     scorer_free(p->scorer);
+    rollouts_free(p->rollouts);
+    predictions_free(p->predictions);
     scheduler_free(p->scheduler);
     jobs_free(p->jobs);
     webhook_sender_free(p->webhooks);

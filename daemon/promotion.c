@@ -92,6 +92,19 @@ static enum err_code check_first(struct state *s, struct alias_move *m, struct e
     return r ? r : check(t, m, e);
 }
 
+enum err_code promotion_check(struct state *s, const char *model, int64_t version,
+                              json_t **ret_decision, struct err *e)
+{
+    CLEANUP(alias_move_fini)
+    struct alias_move m = {
+        .model = model, .alias = ALIAS_PRODUCTION, .cause = "promote", .version = version
+    };
+    enum err_code r = check_first(s, &m, e);
+    if (r == ERR_GATE_REFUSED)
+        *ret_decision = json_incref(m.decision);
+    return r;
+}
+
 enum err_code promotion_promote(struct state *s, struct serve *serve, const char *model,
                                 int64_t version, bool force, const char *reason, const char *who,
                                 json_t **ret, json_t **ret_decision, struct err *e)

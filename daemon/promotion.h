@@ -20,6 +20,9 @@
 enum err_code promotion_promote(struct state *s, struct serve *serve, const char *model,
                                 int64_t version, bool force, const char *reason, const char *who,
                                 json_t **ret, json_t **ret_decision, struct err *e) MUST_USE;
+/* Would that be refused now, without force? Errors as promotion_promote(). */
+enum err_code promotion_check(struct state *s, const char *model, int64_t version,
+                              json_t **ret_decision, struct err *e) MUST_USE;
 /* To the version that was production before the present one. ERR_ROLLBACK_EMPTY. */
 enum err_code promotion_rollback(struct state *s, struct serve *serve, const char *model,
                                  const char *reason, const char *who, json_t **ret, struct err *e)

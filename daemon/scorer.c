@@ -20,7 +20,9 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Whether the client has gone costs a system call: not for what did not have to wait. */
 enum { GONE_AFTER_US = 5000 };
@@ -281,8 +283,10 @@ static void *run(void *context)
 {
     struct thread *t = context;
     char name[16];
-    snprintf(name, sizeof name, "score-%d", t->number);
+    snprintf(name, sizeof name, "%s-%d", t->owner->options.nice ? "mirror" : "score", t->number);
     pthread_setname_np(pthread_self(), name);
+    if (t->owner->options.nice) /* a thread has its own on Linux; to lower it cannot fail */
+        setpriority(PRIO_PROCESS, (id_t)gettid(), t->owner->options.nice);
 
     bool stopping = false;
     for (int got; (got = take(t, &stopping));) {

@@ -19,6 +19,7 @@ struct scorer_options {
     int queue;        /* --score-queue, default 256 waiting pictures */
     int max_batch;    /* --max-batch: pictures that a thread takes at once; 0 is as good as 1 */
     int max_delay_us; /* --max-delay-us: that it waits for more of them */
+    int nice;         /* of the threads; 0: as the process */
     struct meters *meters; /* daemon/score_meters.h; borrowed; NULL: nothing is counted */
     struct image_limits limits;
 };

@@ -44,6 +44,8 @@ extern const struct command commands_schedule[];
 extern const struct command commands_version[];
 extern const struct command commands_promotion[];
 extern const struct command commands_alias[];
+extern const struct command commands_rollout[];
+extern const struct command commands_feedback[];
 extern const struct command commands_score[];
 extern const struct command commands_key[];
 extern const struct command commands_lineage[];

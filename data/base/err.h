@@ -106,6 +106,10 @@
     X(ROLLBACK_EMPTY, "rollback_empty", 0)                                                         \
     X(ALIAS_UNKNOWN, "alias_unknown", 0)                                                           \
     X(ALIAS_KEPT, "alias_kept", 0)                                                                 \
+    X(ROLLOUT_OPEN, "rollout_open", 0)                                                             \
+    X(ROLLOUT_STATE, "rollout_state", 0)                                                           \
+    X(ROLLOUT_UNKNOWN, "rollout_unknown", 0)                                                       \
+    X(PREDICTION_UNKNOWN, "prediction_unknown", 0)                                                 \
     X(NOT_PROMOTED, "not_promoted", 0)                                                             \
     X(MODEL_UNLOADED, "model_unloaded", 0)                                                         \
     X(MODEL_AMBIGUOUS, "model_ambiguous", 0)                                                       \
