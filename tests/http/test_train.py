@@ -117,9 +117,9 @@ class Train(Case):
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump({"epochs": 7, "learning_rate": 1e-6, "patience": 0}, file)
             file.flush()
-            run = kennel("retrain", "colors", "--mode", "fine_tune", "--recipe", file.name, "--epochs", "1500",
+            run = kennel("retrain", "colors", "--mode", "fine_tune", "--recipe", file.name, "--epochs", "9000",
                          "--limit-seconds", "600", "--nice", "10", "--wait")
-        self.assertRegex(run.stderr, r"epoch \d+ of 1500: loss [0-9.]+, accuracy [0-9.]+ %, validation loss", run)
+        self.assertRegex(run.stderr, r"epoch \d+ of 9000: loss [0-9.]+, accuracy [0-9.]+ %, validation loss", run)
         job = self.daemon.get(f"{V1}/jobs/{run.stdout.split()[1]}")
         self.assertEqual((job["limits"]["seconds"], job["limits"]["nice"]), (600, 10))
         self.assertEqual(self.version_of(job)["recipe"]["learning_rate"], 1e-6)
