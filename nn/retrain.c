@@ -131,11 +131,12 @@ static const struct phase head_phases[] = { { "features", make_features },
                                             { "evaluate", evaluate },
                                             { "export", export_model },
                                             { NULL, NULL } };
-static const struct phase trained_phases[] = {
-    { "features", retrain_train_features }, { "fit", retrain_train_start },
-    { "train", retrain_train_epochs },      { "evaluate", evaluate },
-    { "export", export_model },             { NULL, NULL }
-};
+static const struct phase trained_phases[] = { { "features", retrain_train_features },
+                                               { "fit", retrain_train_start },
+                                               { "train", retrain_train_epochs },
+                                               { "evaluate", evaluate },
+                                               { "export", export_model },
+                                               { NULL, NULL } };
 
 static enum err_code run_phases(struct retrain *run, struct err *e)
 {
