@@ -97,12 +97,10 @@ step "import" "$at"
 # Retrains, and promotes what the gate passes.
 retrain() {
     status=0
-    kennel retrain quickstart --seed 1 --wait || status=$?
+    said=$(kennel retrain quickstart --seed 1 --wait) || status=$?
+    echo "$said"
     case $status in
-    0)
-        version=$(kennel --json version list quickstart | sed -n 's/.*"version": *\([0-9]*\).*/\1/p' | sort -n | tail -n 1)
-        kennel promote quickstart "$version"
-        ;;
+    0) kennel promote quickstart "$(echo "$said" | sed -n 's/.*: version \([0-9]*\) of .*/\1/p')" ;;
     3) echo "the gate found no improvement: what is in production stays" ;;
     *) exit $status ;;
     esac
