@@ -2,7 +2,7 @@
 
 #include "serving_fixture.h"
 
-#include <limits.h>
+#include <sched.h>
 
 static void test_raising_the_share_keeps_who_is_in(void **context)
 {
