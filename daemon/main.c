@@ -318,6 +318,7 @@ static int read_options(int argc, char **argv, struct options *o)
     for (;;) {
         int c = getopt_long(argc, argv, "", table, NULL);
         if (c == 'h') {
+            buf_fini(&o->config);
             options_default(o);
             print_help(flags, count);
             return 0;
@@ -563,6 +564,11 @@ static int run(const struct parts *p, const sigset_t *signals)
     }
 }
 
+static void options_fini(struct options *o)
+{
+    buf_fini(&o->config);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "worker") == 0)
@@ -570,7 +576,7 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "fsck") == 0)
         return run_fsck(argc - 1, argv + 1);
 
-    struct options o;
+    CLEANUP(options_fini) struct options o;
     options_default(&o);
     int status = read_options(argc, argv, &o);
     if (status >= 0)
@@ -613,7 +619,6 @@ int main(int argc, char **argv)
         log_event("error", "cannot_start", "code", err_slug(r), "message", e.message, NULL);
     }
     stop(&parts);
-    buf_fini(&o.config);
     /* A refusal is about what an option said. */
     return !r ? 0 : err_is_fault(r) ? 1 : 2;
 }
