@@ -145,17 +145,19 @@ static void set_defaults(struct recipe *r, int mode, int preset)
         break;
     case RECIPE_PARTIAL:
         r->epochs = 20;
-        r->learning_rate = 0.005;
+        r->learning_rate = 0.001;
+        r->clip = 1;
         r->weight_decay = 1e-4;
         r->warmup = 1;
         r->patience = 5;
         break;
     case RECIPE_FINE_TUNE:
-        r->learning_rate = 0.005;
+        r->learning_rate = 0.001;
+        r->clip = 1;
         r->weight_decay = 1e-4;
         r->warmup = 1;
         r->patience = 4;
-        r->body_factor = 0.2;
+        r->body_factor = 0.1;
         r->has_augment = true;
         r->augment = (struct augment){
             .scale_low = 0.4, .scale_high = 1, .ratio_low = 0.75, .ratio_high = 4.0 / 3, .flip = 0.5
