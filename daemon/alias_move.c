@@ -126,3 +126,19 @@ enum err_code alias_move_write(struct db_tx *t, const struct alias_move *m, int6
         r = write_audit(t, m, subject, e);
     return r ? r : announce(t, m, subject, answer, e);
 }
+
+enum err_code alias_move_commit(struct db_tx **t, const struct alias_move *m, json_t **ret,
+                                struct err *e)
+{
+    CLEANUP(json_decref_p) json_t *answer = NULL;
+    int64_t now = clock_utc_ms();
+    enum err_code r = alias_move_json(m, now, &answer, e);
+    if (!r && m->previous != m->version) {
+        r = alias_move_write(*t, m, now, answer, e);
+        if (!r)
+            r = db_commit(t, e);
+    }
+    if (!r)
+        *ret = STEAL(answer);
+    return r;
+}

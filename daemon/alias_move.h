@@ -41,4 +41,9 @@ enum err_code alias_move_json(const struct alias_move *m, int64_t now, json_t **
 enum err_code alias_move_write(struct db_tx *t, const struct alias_move *m, int64_t now,
                                const json_t *answer, struct err *e) MUST_USE;
 
+/* Writes the move and commits *t, or leaves *t to be ended when the alias stands there already.
+ * *ret: alias_move_json(). */
+enum err_code alias_move_commit(struct db_tx **t, const struct alias_move *m, json_t **ret,
+                                struct err *e) MUST_USE;
+
 #endif

@@ -35,23 +35,12 @@ static enum err_code check_rollout(struct db_tx *t, const struct alias_move *m, 
 static enum err_code move(struct state *s, struct alias_move *m, json_t **ret, struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
-    CLEANUP(json_decref_p) json_t *answer = NULL;
-    int64_t now = clock_utc_ms();
     enum err_code r = db_write(state_db(s), &t, e);
     if (!r)
         r = find(t, m, e);
     if (!r)
         r = check_rollout(t, m, e);
-    if (!r)
-        r = alias_move_json(m, now, &answer, e);
-    if (!r && m->previous != m->version) {
-        r = alias_move_write(t, m, now, answer, e);
-        if (!r)
-            r = db_commit(&t, e);
-    }
-    if (!r)
-        *ret = STEAL(answer);
-    return r;
+    return r ? r : alias_move_commit(&t, m, ret, e);
 }
 
 static enum err_code check(const char *alias, struct err *e)

@@ -2,7 +2,6 @@
 
 #include "data/base/clock.h"
 
-#include <assert.h>
 #include <string.h>
 
 static const char *const types[] = {
@@ -39,7 +38,8 @@ static enum err_code forget_oldest(struct db_tx *t, int64_t now, struct err *e)
 enum err_code event_add(struct db_tx *t, const char *type, const char *subject, const json_t *data,
                         struct err *e)
 {
-    assert(is_type(type));
+    if (!is_type(type))
+        return err_set(e, ERR_INTERNAL, "there is no event type \"%s\"", type);
     CLEANUP(cleanup_free) char *text = NULL;
     int64_t now = clock_utc_ms();
     enum err_code r = db_json_column(data, &text, e);

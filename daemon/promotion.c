@@ -49,21 +49,10 @@ static enum err_code check(struct db_tx *t, struct alias_move *m, struct err *e)
 static enum err_code commit_move(struct state *s, struct alias_move *m, json_t **ret, struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
-    CLEANUP(json_decref_p) json_t *answer = NULL;
-    int64_t now = clock_utc_ms();
     enum err_code r = db_write(state_db(s), &t, e);
     if (!r)
         r = check(t, m, e);
-    if (!r)
-        r = alias_move_json(m, now, &answer, e);
-    if (!r && m->previous != m->version) {
-        r = alias_move_write(t, m, now, answer, e);
-        if (!r)
-            r = db_commit(&t, e);
-    }
-    if (!r)
-        *ret = STEAL(answer);
-    return r;
+    return r ? r : alias_move_commit(&t, m, ret, e);
 }
 
 /* The swap cannot fail, so what is committed is what is served. */
