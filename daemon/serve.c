@@ -1,13 +1,8 @@
 /* DESIGN
  *
- *   slots:  model name -> production snapshot      (one for each model with a production alias)
- *   kept:   a few other versions that were asked for by number, most recently used first
- *
- * mu guards the slots, the kept list and every snapshot's borrow count. A borrow is a look-up and
- * an increment under it; loading and freeing, which take milliseconds, happen outside, so borrowers
- * wait for no one. The slots and the kept list each hold one borrow of what they name.
- *
- * A version is immutable, so a kept snapshot is never stale.
+ * mu guards what is held (plan_cache.h) and every snapshot's borrow count. A borrow is a look-up
+ * and an increment under it; loading and freeing, which take milliseconds, happen outside, so
+ * borrowers wait for no one.
  *
  * Under a memory budget a slot may lose its snapshot. Who finds it empty loads it, one thread a
  * slot while the others wait for that one; a swap meanwhile wins over the load, because it is what
@@ -15,36 +10,23 @@
 #include "daemon/serve.h"
 
 #include "daemon/db.h"
+#include "daemon/plan_cache.h"
 #include "daemon/score_meters.h"
-#include "daemon/snapshot.h"
 #include "data/base/cleanup.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { KEPT_MAX = 4 };
-
 struct serve {
-    struct state *state; /* borrowed */
-    char *default_model; /* owned; NULL: the only one in production */
-    uint64_t plan_memory;
+    struct state *state;   /* borrowed */
+    char *default_model;   /* owned; NULL: the only one in production */
     struct meters *meters; /* borrowed */
 
     pthread_mutex_t moves; /* see serve_moves_lock() */
     pthread_mutex_t mu;
-    struct serve_slot *slots;         /* guarded by mu */
-    struct serve_ref *kept[KEPT_MAX]; /* guarded by mu */
-    uint64_t borrows;                 /* ever; guarded by mu */
-    pthread_cond_t loaded;            /* a slot's load has ended */
+    struct plan_cache cache; /* guarded by mu */
+    pthread_cond_t loaded;   /* a slot's load has ended */
 };
-
-static struct serve_slot *find_slot(struct serve *v, const char *model)
-{
-    for (struct serve_slot *slot = v->slots; slot; slot = slot->next)
-        if (strcmp(slot->name, model) == 0)
-            return slot;
-    return NULL;
-}
 
 void serve_share(struct serve_ref *r)
 {
@@ -75,57 +57,7 @@ enum err_code serve_load(struct serve *v, const char *model, int64_t version,
     return r;
 }
 
-/* -- the memory budget --------------------------------------------------------------------------
- */
-
-static uint64_t sum_bytes(const struct serve *v, int *ret_versions)
-{
-    uint64_t bytes = 0;
-    int versions = 0;
-    for (struct serve_slot *slot = v->slots; slot; slot = slot->next)
-        if (slot->current) {
-            bytes += snapshot_bytes(slot->current);
-            versions++;
-        }
-    for (int i = 0; i < KEPT_MAX && v->kept[i]; i++, versions++)
-        bytes += snapshot_bytes(v->kept[i]);
-    *ret_versions = versions;
-    return bytes;
-}
-
-/* Where the snapshot that was used longest ago is held; NULL when it is keep alone. Holds mu. */
-static struct serve_ref **find_oldest(struct serve *v, const struct serve_ref *keep)
-{
-    struct serve_ref **oldest = NULL;
-    for (struct serve_slot *slot = v->slots; slot; slot = slot->next)
-        if (slot->current && slot->current != keep &&
-            (!oldest || slot->current->used < (*oldest)->used))
-            oldest = &slot->current;
-    for (int i = 0; i < KEPT_MAX && v->kept[i]; i++)
-        if (v->kept[i] != keep && (!oldest || v->kept[i]->used < (*oldest)->used))
-            oldest = &v->kept[i];
-    return oldest;
-}
-
-/* Adds to the list for drop() what is to be given up so that the rest fits. Holds mu. */
-static void give_up(struct serve *v, const struct serve_ref *keep, struct serve_ref **list)
-{
-    struct serve_ref **oldest;
-    int versions;
-    while (v->plan_memory && sum_bytes(v, &versions) > v->plan_memory &&
-           (oldest = find_oldest(v, keep))) {
-        struct serve_ref *r = STEAL(*oldest);
-        r->next_given_up = *list;
-        *list = r;
-        int kept = 0;
-        for (int i = 0; i < KEPT_MAX; i++)
-            if (v->kept[i])
-                v->kept[kept++] = v->kept[i];
-        while (kept < KEPT_MAX)
-            v->kept[kept++] = NULL;
-    }
-}
-
+/* What was given up for the memory. */
 static void drop(struct serve *v, struct serve_ref *list)
 {
     while (list) {
@@ -139,27 +71,35 @@ static void drop(struct serve *v, struct serve_ref *list)
 void serve_memory(struct serve *v, int *ret_versions, uint64_t *ret_bytes)
 {
     pthread_mutex_lock(&v->mu);
-    *ret_bytes = sum_bytes(v, ret_versions);
+    *ret_bytes = plan_cache_bytes(&v->cache, ret_versions);
     pthread_mutex_unlock(&v->mu);
+}
+
+uint64_t serve_version_bytes(struct serve *v, const char *model, int64_t version)
+{
+    pthread_mutex_lock(&v->mu);
+    const struct serve_ref *r = plan_cache_find(&v->cache, model, version);
+    uint64_t bytes = r ? snapshot_bytes(r) : 0;
+    pthread_mutex_unlock(&v->mu);
+    return bytes;
 }
 
 void serve_swap(struct serve *v, struct serve_ref *next)
 {
     pthread_mutex_lock(&v->mu);
-    struct serve_slot *slot = find_slot(v, next->model);
+    struct serve_slot *slot = plan_cache_slot(&v->cache, next->model);
     if (!slot) {
         slot = STEAL(next->slot);
-        slot->next = v->slots;
-        v->slots = slot;
+        plan_cache_add_slot(&v->cache, slot);
     }
     struct serve_ref *old = slot->current;
     slot->current = next;
     slot->unloaded = false;
     slot->version = next->version;
     slot->failure.code = ERR_OK;
-    next->used = ++v->borrows;
+    plan_cache_use(&v->cache, next);
     struct serve_ref *given_up = NULL;
-    give_up(v, next, &given_up);
+    plan_cache_trim(&v->cache, next, &given_up);
     meter_add(v->meters, SERVE_SWAPS, (const char *[]){ next->model }, 1);
     pthread_mutex_unlock(&v->mu);
     serve_release(old);
@@ -180,7 +120,7 @@ bool serve_ready(struct serve *v)
 {
     bool ready = true;
     pthread_mutex_lock(&v->mu);
-    for (struct serve_slot *slot = v->slots; slot; slot = slot->next)
+    for (const struct serve_slot *slot = v->cache.slots; slot; slot = slot->next)
         ready = ready && (!slot->failure.code || slot->unloaded);
     pthread_mutex_unlock(&v->mu);
     return ready;
@@ -212,23 +152,23 @@ static enum err_code find_wanted(struct serve *v, const char *model, struct serv
     if (!model)
         model = v->default_model;
     if (model) {
-        *ret = find_slot(v, model);
+        *ret = plan_cache_slot(&v->cache, model);
         return ERR_OK;
     }
-    if (!v->slots)
+    if (!v->cache.slots)
         return err_set(e, ERR_NOT_PROMOTED, "no model has a version in production yet");
-    if (v->slots->next)
+    if (v->cache.slots->next)
         return err_set(e, ERR_MODEL_AMBIGUOUS,
                        "several models are in production and none is the default: name one, or "
                        "start kenneld with --default-model");
-    *ret = v->slots;
+    *ret = v->cache.slots;
     return ERR_OK;
 }
 
 static struct serve_ref *lend(struct serve *v, struct serve_ref *r)
 {
     r->borrows++;
-    r->used = ++v->borrows;
+    plan_cache_use(&v->cache, r);
     return r;
 }
 
@@ -249,8 +189,8 @@ static enum err_code fill(struct serve *v, struct serve_slot *slot, struct serve
         return r;
     if (!slot->current && !slot->failure.code && slot->version == version) {
         slot->current = STEAL(loaded);
-        slot->current->used = ++v->borrows;
-        give_up(v, slot->current, given_up);
+        plan_cache_use(&v->cache, slot->current);
+        plan_cache_trim(&v->cache, slot->current, given_up);
     } else {
         loaded->next_given_up = *given_up;
         *given_up = loaded;
@@ -329,42 +269,23 @@ bool serve_default_name(struct serve *v, char ret[SERVE_NAME])
 /* -- versions by number -------------------------------------------------------------------------
  */
 
-/* Puts a kept snapshot in front; NULL when it is not there. Holds mu. */
-static struct serve_ref *find_kept(struct serve *v, const char *model, int64_t version)
-{
-    for (int i = 0; i < KEPT_MAX && v->kept[i]; i++) {
-        struct serve_ref *r = v->kept[i];
-        if (r->version != version || strcmp(r->model, model) != 0)
-            continue;
-        memmove(&v->kept[1], &v->kept[0], (size_t)i * sizeof *v->kept);
-        v->kept[0] = r;
-        return r;
-    }
-    return NULL;
-}
-
 void serve_forget(struct serve *v, const char *model)
 {
-    struct serve_ref *forgotten[KEPT_MAX];
-    int kept = 0, count = 0;
+    struct serve_ref *forgotten = NULL;
     pthread_mutex_lock(&v->mu);
-    for (int i = 0; i < KEPT_MAX; i++) {
-        struct serve_ref *r = v->kept[i];
-        v->kept[i] = NULL;
-        if (r && strcmp(r->model, model) == 0)
-            forgotten[count++] = r;
-        else if (r)
-            v->kept[kept++] = r;
-    }
+    plan_cache_forget(&v->cache, model, &forgotten);
     pthread_mutex_unlock(&v->mu);
-    for (int i = 0; i < count; i++)
-        serve_release(forgotten[i]);
+    while (forgotten) {
+        struct serve_ref *next = forgotten->next_given_up;
+        serve_release(forgotten);
+        forgotten = next;
+    }
 }
 
 enum err_code serve_unload(struct serve *v, const char *model, struct err *e)
 {
     pthread_mutex_lock(&v->mu);
-    struct serve_slot *slot = find_slot(v, model);
+    struct serve_slot *slot = plan_cache_slot(&v->cache, model);
     struct serve_ref *old = slot ? slot->current : NULL;
     if (slot) {
         slot->current = NULL;
@@ -382,10 +303,7 @@ enum err_code serve_unload(struct serve *v, const char *model, struct err *e)
 static struct serve_ref *borrow_loaded(struct serve *v, const char *model, int64_t version)
 {
     pthread_mutex_lock(&v->mu);
-    struct serve_slot *slot = find_slot(v, model);
-    struct serve_ref *r = slot ? slot->current : NULL;
-    if (!r || r->version != version)
-        r = find_kept(v, model, version);
+    struct serve_ref *r = plan_cache_find(&v->cache, model, version);
     if (r)
         lend(v, r);
     pthread_mutex_unlock(&v->mu);
@@ -402,11 +320,8 @@ static enum err_code load_version(struct serve *v, const char *model, int64_t ve
         return code;
     pthread_mutex_lock(&v->mu);
     lend(v, r);
-    struct serve_ref *oldest = v->kept[KEPT_MAX - 1];
-    memmove(&v->kept[1], &v->kept[0], (KEPT_MAX - 1) * sizeof *v->kept);
-    v->kept[0] = r;
-    struct serve_ref *given_up = NULL;
-    give_up(v, r, &given_up);
+    struct serve_ref *given_up = NULL, *oldest = plan_cache_keep(&v->cache, r);
+    plan_cache_trim(&v->cache, r, &given_up);
     pthread_mutex_unlock(&v->mu);
     serve_release(oldest);
     drop(v, given_up);
@@ -497,12 +412,11 @@ static enum err_code add_production(struct serve *v, const char *model, int64_t 
         *ret_failure = slot->failure;
     }
     slot->version = version;
-    slot->next = v->slots;
-    v->slots = slot;
+    plan_cache_add_slot(&v->cache, slot);
     if (slot->current)
-        slot->current->used = ++v->borrows;
+        plan_cache_use(&v->cache, slot->current);
     struct serve_ref *given_up = NULL;
-    give_up(v, slot->current, &given_up);
+    plan_cache_trim(&v->cache, slot->current, &given_up);
     drop(v, given_up);
     return ERR_OK;
 }
@@ -534,7 +448,7 @@ enum err_code serve_new(struct state *s, const struct serve_options *o, struct s
     pthread_mutex_init(&v->moves, NULL);
     pthread_mutex_init(&v->mu, NULL);
     pthread_cond_init(&v->loaded, NULL);
-    v->plan_memory = o->plan_memory;
+    v->cache.limit = o->plan_memory;
     v->meters = o->meters;
     if (o->default_model && !(v->default_model = strdup(o->default_model)))
         return err_set(e, ERR_NOMEM, "no memory to serve models");
@@ -550,13 +464,13 @@ void serve_free(struct serve *v)
 {
     if (!v)
         return;
-    for (int i = 0; i < KEPT_MAX; i++)
-        serve_release(v->kept[i]);
-    while (v->slots) {
-        struct serve_slot *next = v->slots->next;
-        serve_release(v->slots->current);
-        serve_slot_free(v->slots);
-        v->slots = next;
+    for (int i = 0; i < PLAN_CACHE_KEPT; i++)
+        serve_release(v->cache.kept[i]);
+    while (v->cache.slots) {
+        struct serve_slot *next = v->cache.slots->next;
+        serve_release(v->cache.slots->current);
+        serve_slot_free(v->cache.slots);
+        v->cache.slots = next;
     }
     pthread_cond_destroy(&v->loaded);
     pthread_mutex_destroy(&v->mu);

@@ -69,6 +69,9 @@ bool serve_default_name(struct serve *v, char ret[SERVE_NAME]);
 /* The versions that are loaded, and the bytes that they hold. */
 void serve_memory(struct serve *v, int *ret_versions, uint64_t *ret_bytes);
 
+/* The bytes that the version holds; 0: it is not loaded. */
+uint64_t serve_version_bytes(struct serve *v, const char *model, int64_t version);
+
 /* What is kept on demand for the model is loaded anew when it is next asked for: its labels are
  * made when it is loaded, and the model's setting for them has changed. */
 void serve_forget(struct serve *v, const char *model);

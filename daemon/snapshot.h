@@ -1,4 +1,5 @@
-/* snapshot.h -- private to serve.c and snapshot.c: one loaded version and what is lent with it.
+/* snapshot.h -- private to serve.c, plan_cache.c and snapshot.c: one loaded version and what is
+ * lent with it.
  *
  * Immutable once loaded, except for the borrow count (guarded by the owner's mutex) and the list of
  * idle scratches (guarded by its own, held for a pointer swap).
