@@ -3,6 +3,7 @@
 #include "api/http_meters.h"
 #include "api/request.h"
 #include "api/spans.h"
+#include "daemon/score_stats.h"
 #include "data/base/clock.h"
 
 #include <inttypes.h>
@@ -69,6 +70,9 @@ void account_request(struct request *r, bool reached)
     int64_t now_us = clock_monotonic_us();
     struct server *s = r->server;
     count(r, status, now_us);
+    if (r->scored.version)
+        score_stats_request(s->parts.stats, r->scored.model, r->scored.version, status < 400,
+                            now_us - r->received_us);
     access_log_request(&s->access_log, s->log, s->meters, r, status, now_us);
     if (s->spans && r->trace.sampled)
         trace(r, status, now_us);

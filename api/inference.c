@@ -3,6 +3,7 @@
 #include "api/content_coding.h"
 #include "api/version_choice.h"
 #include "daemon/models.h"
+#include "data/base/cleanup.h"
 
 enum err_code inference_version(const struct request *r, int64_t *ret, struct err *e)
 {
@@ -23,14 +24,7 @@ enum err_code inference_borrow(struct request *r, struct serve_ref **ret, struct
                 : serve_borrow(r->server->parts.serve, request_param(r, "m"), version, ret, e);
 }
 
-enum err_code inference_choose(struct request *r, struct serve_ref **ret, struct err *e)
-{
-    int64_t version;
-    enum err_code code = inference_version(r, &version, e);
-    return code ? code : version_choice_borrow(r, request_param(r, "m"), version, ret, e);
-}
-
-enum err_code inference_unpack(struct request *r, struct err *e)
+static enum err_code unpack(struct request *r, struct err *e)
 {
     enum content_coding coding = CODING_NONE;
     enum err_code code = content_coding_read(r->content_encoding, &coding, e);
@@ -45,6 +39,27 @@ enum err_code inference_unpack(struct request *r, struct err *e)
     }
     buf_fini(&r->body);
     r->body = plain;
+    return ERR_OK;
+}
+
+CLEANUP_DEFINE(struct serve_ref, serve_release);
+
+enum err_code inference_begin(struct request *r, struct serve_ref **ret, int64_t *ret_deadline_us,
+                              struct err *e)
+{
+    CLEANUP(serve_release_p) struct serve_ref *ref = NULL;
+    int64_t version, deadline_us = 0;
+    enum err_code code = inference_version(r, &version, e);
+    if (!code)
+        code = version_choice_borrow(r, request_param(r, "m"), version, &ref, e);
+    if (!code && ref)
+        code = request_deadline(r, &deadline_us, e);
+    if (!code && ref)
+        code = unpack(r, e);
+    if (code)
+        return code;
+    *ret = STEAL(ref);
+    *ret_deadline_us = deadline_us;
     return ERR_OK;
 }
 

@@ -255,10 +255,14 @@ void request_to_task(struct request *r)
     r->wants_task = true;
 }
 
+void request_chosen(struct request *r, const struct serve_ref *ref)
+{
+    snprintf(r->scored.model, sizeof r->scored.model, "%s", serve_ref_model(ref));
+    r->scored.version = serve_ref_version(ref);
+}
+
 void request_scored(struct request *r, const struct score_result *result)
 {
-    snprintf(r->scored.model, sizeof r->scored.model, "%s", result->model);
-    r->scored.version = result->version;
     r->scored.times = result->times;
 }
 

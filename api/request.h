@@ -31,7 +31,7 @@ struct request_pair {
 
 /* What the scorer said, for meters, log and trace. */
 struct request_score {
-    char model[SERVE_NAME]; /* "" when it did not come so far */
+    char model[SERVE_NAME]; /* "" when none was chosen */
     int64_t version;
     struct score_times times;
 };
@@ -112,6 +112,8 @@ enum err_code request_version(const struct request *r, int64_t *ret, struct err 
 enum err_code request_deadline(const struct request *r, int64_t *ret, struct err *e) MUST_USE;
 /* The handler returns ERR_OK after this, with nothing set, and is called again on a task thread. */
 void request_to_task(struct request *r);
+/* The version that is to answer, which the meters know whatever becomes of the request. */
+void request_chosen(struct request *r, const struct serve_ref *ref);
 /* Every done() of a score says so. */
 void request_scored(struct request *r, const struct score_result *result);
 /* The client has closed its connection (or its half of it): nobody reads the reply. Asked while the

@@ -4,6 +4,7 @@
 
 static const struct route *const tables[] = {
     routes_oip,
+    routes_oip_stats,
     routes_tfs, /* other servers' protocols */
 
     routes_system,

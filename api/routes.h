@@ -18,6 +18,7 @@ extern const struct route routes_schedules[];
 extern const struct route routes_webhooks[];
 extern const struct route routes_promotion[];
 extern const struct route routes_oip[];
+extern const struct route routes_oip_stats[];
 extern const struct route routes_tfs[];
 extern const struct route routes_keys[];
 extern const struct route routes_audit[];

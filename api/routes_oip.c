@@ -22,9 +22,9 @@ CLEANUP_DEFINE(struct serve_ref, serve_release);
 
 static enum err_code server_metadata(struct request *r, struct err *e)
 {
-    json_t *o = json_pack("{s:s, s:s, s:[s, s, s, s, s]}", "name", "kennel", "version",
+    json_t *o = json_pack("{s:s, s:s, s:[s, s, s, s, s, s]}", "name", "kennel", "version",
                           KENNEL_VERSION, "extensions", "binary_tensor_data", "classification",
-                          "model_configuration", "model_repository", "parameters");
+                          "model_configuration", "model_repository", "parameters", "statistics");
     return o ? reply_json_take(&r->reply, 200, o, e) : err_set(e, ERR_NOMEM, "no memory");
 }
 
@@ -148,14 +148,8 @@ static enum err_code infer(struct request *r, struct err *e)
     if (!q)
         return err_set(e, ERR_NOMEM, "no memory for an inference");
     int64_t deadline;
-    enum err_code code = inference_choose(r, &ref, e);
-    if (!code && !ref)
-        return ERR_OK; /* a task thread will call again */
-    if (!code)
-        code = request_deadline(r, &deadline, e);
-    if (!code)
-        code = inference_unpack(r, e);
-    if (code)
+    enum err_code code = inference_begin(r, &ref, &deadline, e);
+    if (code || !ref)
         return code;
     const struct tensors t = tensors_of(ref, r->server->limits.max_picture_bytes);
     code = oip_request_read(&t, r->body.data, r->body.len, r->inference_header_length, q, e);

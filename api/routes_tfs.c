@@ -36,14 +36,8 @@ static enum err_code predict(struct request *r, struct err *e)
     if (!q)
         return err_set(e, ERR_NOMEM, "no memory for a prediction");
     int64_t deadline;
-    enum err_code code = inference_choose(r, &ref, e);
-    if (!code && !ref)
-        return ERR_OK; /* a task thread will call again */
-    if (!code)
-        code = request_deadline(r, &deadline, e);
-    if (!code)
-        code = inference_unpack(r, e);
-    if (code)
+    enum err_code code = inference_begin(r, &ref, &deadline, e);
+    if (code || !ref)
         return code;
     const struct tensors t = tensors_of(ref, r->server->limits.max_picture_bytes);
     code = tfs_request_read(&t, r->body.data, r->body.len, q, e);

@@ -19,6 +19,7 @@ struct meters;
 struct predictions;
 struct rollouts;
 struct serve;
+struct score_stats;
 struct scorer;
 struct keys;
 struct webhook_sender;
@@ -51,6 +52,7 @@ struct server_parts { /* borrowed; they outlive the server */
     struct scorer *scorer;
     struct keys *keys;
     struct meters *meters; /* of the parts: daemon/score_meters.h */
+    struct score_stats *stats;
     struct webhook_sender *webhooks;
     struct predictions *predictions;
     struct rollouts *rollouts;

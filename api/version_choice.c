@@ -81,10 +81,13 @@ enum err_code version_choice_borrow(struct request *r, const char *model, int64_
     enum err_code code = borrow(r, model, version, &ref, e);
     if (code)
         return code;
-    if (!ref)
+    if (!ref) {
         request_to_task(r);
-    else if (!version && !forced(r))
+        return ERR_OK;
+    }
+    if (!version && !forced(r))
         ref = traffic_route(rollouts_traffic(r->server->parts.rollouts), ref, client(r));
+    request_chosen(r, ref);
     *ret = ref;
     return ERR_OK;
 }

@@ -13,6 +13,7 @@
 #include "daemon/rollouts.h"
 #include "daemon/scheduler.h"
 #include "daemon/score_meters.h"
+#include "daemon/score_stats.h"
 #include "daemon/scorer.h"
 #include "daemon/serve.h"
 #include "daemon/webhook_sender.h"
@@ -397,6 +398,7 @@ static int run_fsck(int argc, char **argv)
 
 struct parts {
     struct meters *meters;
+    struct score_stats *stats;
     struct state *state;
     struct serve *serve;
     struct scorer *scorer;
@@ -413,6 +415,8 @@ static enum err_code start(const struct options *o, struct parts *p, struct err 
 {
     enum err_code r = score_meters_new(&p->meters, e);
     if (!r)
+        r = score_stats_new(&p->stats, e);
+    if (!r)
         r = state_open(o->state, &o->limits, &p->state, e);
     if (r)
         return r;
@@ -426,6 +430,7 @@ static enum err_code start(const struct options *o, struct parts *p, struct err 
                   NULL);
     struct scorer_options scorer = o->scorer;
     scorer.meters = p->meters;
+    scorer.stats = p->stats;
     r = scorer_new(&scorer, &p->scorer, e);
     if (!r)
         r = jobs_new(p->state, &o->jobs, &p->jobs, e);
@@ -448,6 +453,7 @@ static enum err_code start(const struct options *o, struct parts *p, struct err 
                                         .serve = p->serve,
                                         .scorer = p->scorer,
                                         .meters = p->meters,
+                                        .stats = p->stats,
                                         .keys = p->keys,
                                         .webhooks = p->webhooks,
                                         .predictions = p->predictions,
@@ -475,6 +481,7 @@ static void stop(struct parts *p)
     serve_free(p->serve);
     if (p->state)
         state_close(p->state);
+    score_stats_free(p->stats);
     meters_free(p->meters);
 }
 

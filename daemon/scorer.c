@@ -15,6 +15,7 @@
 #include "daemon/scorer.h"
 
 #include "daemon/score_meters.h"
+#include "daemon/score_stats.h"
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
 
@@ -185,8 +186,9 @@ static enum err_code score(struct thread *t, const struct score_request *q,
     return ERR_OK;
 }
 
-static void count(struct meters *m, const struct score_result *r)
+static void count(const struct scorer_options *o, const struct score_result *r)
 {
+    struct meters *m = o->meters;
     const char *const model[] = { r->model };
     const struct score_times *t = &r->times;
     meter_observe(m, SCORE_QUEUE_SECONDS, model, (uint64_t)(t->taken - t->submitted));
@@ -196,6 +198,7 @@ static void count(struct meters *m, const struct score_result *r)
         meter_observe(m, SCORE_COMPUTE_SECONDS, model, (uint64_t)(t->computed - t->decoded));
     if (r->count)
         meter_add(m, SCORE_PREDICTIONS, (const char *[]){ r->model, r->predictions[0].label }, 1);
+    score_stats_picture(o->stats, r);
 }
 
 /* ERR_OK when the picture is worth computing. */
@@ -225,7 +228,7 @@ static void answer(struct thread *t, const struct waiting *w, bool stopping)
         meter_add(meters, SCORE_DROPPED, (const char *[]){ err_slug(result.code) }, 1);
     else
         result.code = score(t, q, &result);
-    count(meters, &result);
+    count(&t->owner->options, &result);
     q->done(q->context, &result);
     serve_release(q->ref);
 }

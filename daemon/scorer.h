@@ -20,7 +20,8 @@ struct scorer_options {
     int max_batch;    /* --max-batch: pictures that a thread takes at once; 0 is as good as 1 */
     int max_delay_us; /* --max-delay-us: that it waits for more of them */
     int nice;         /* of the threads; 0: as the process */
-    struct meters *meters; /* daemon/score_meters.h; borrowed; NULL: nothing is counted */
+    struct meters *meters;     /* daemon/score_meters.h; borrowed; NULL: nothing is counted */
+    struct score_stats *stats; /* daemon/score_stats.h; the same */
     struct image_limits limits;
 };
 

@@ -5,10 +5,11 @@ import gzip
 import json
 import os
 import struct
+import time
 import unittest
 import zlib
 
-from kennel_test import V1, Case, make_model, png
+from kennel_test import V1, Case, make_model, png, until
 
 PICTURES = [png(41, 37, color, 77) for color in ((198, 62, 52), (62, 185, 72), (52, 72, 205))]
 INFER = "/v2/models/colors/infer"
@@ -423,6 +424,77 @@ class Models(Case):
         for verb in ("load", "unload"):
             self.assertEqual(self.daemon.post(f"/v2/repository/models/nope/{verb}", "", 404).code, "model_unknown")
             self.assertEqual(self.daemon.post(f"/v2/repository/models/bare/{verb}", "", 503).code, "not_promoted")
+
+
+class Statistics(Case):
+    """get_inference_statistics() of tritonclient.http: three paths, one form."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name in ("colors", "other"):
+            make_model(cls.daemon, name)
+        make_model(cls.daemon, "bare", train=False)
+
+    def stats(self, path):
+        return {(s["name"], s["version"]): s for s in self.daemon.get(path)["model_stats"]}
+
+    def one(self, path="/v2/models/colors/versions/1/stats"):
+        row, = self.stats(path).values()
+        return row
+
+    def test_figures_are_of_what_was_scored(self):
+        before = self.one()
+        self.assertEqual((before["inference_count"], before["last_inference"], before["batch_stats"]), (0, 0, []))
+        self.assertEqual({d["count"] for d in before["inference_stats"].values()}, {0})
+        self.assertGreater(before["memory_usage"][0]["byte_size"], 1000)
+        data = elements(PICTURES)
+        head = json.dumps({"inputs": [{"name": "image_bytes", "shape": [3], "datatype": "BYTES",
+                                       "parameters": {"binary_data_size": len(data)}}]}).encode()
+        start = time.time()
+        headers = {"Inference-Header-Content-Length": str(len(head))}
+        self.daemon.post(INFER, head + data, 200, headers)
+        self.daemon.post(f"{V1}/models/colors/score", PICTURES[0], 200)
+        self.daemon.post("/v1/models/colors:predict",
+                         {"instances": [{"b64": base64.b64encode(PICTURES[1]).decode()}]}, 200)
+        self.daemon.post(f"{V1}/models/colors/score", b"no picture", 422)
+        self.daemon.post(INFER, {"inputs": []}, 400)
+        took = time.time() - start
+        # A request is counted when its reply has gone out, which may be after it was read.
+        until(lambda: self.one()["inference_stats"]["success"]["count"] == 3
+              and self.one()["inference_stats"]["fail"]["count"] == 2)
+        got = self.one()
+        self.assertEqual((got["inference_count"], got["execution_count"]), (5, 5))
+        counts = {name: d["count"] for name, d in got["inference_stats"].items()}
+        self.assertEqual(counts, {"success": 3, "fail": 2, "queue": 6, "compute_input": 5, "compute_infer": 5,
+                                  "compute_output": 5, "cache_hit": 0, "cache_miss": 0})
+        ns = {name: d["ns"] for name, d in got["inference_stats"].items()}
+        self.assertGreater(ns["compute_input"], 0)
+        self.assertGreater(ns["compute_infer"], 0)
+        self.assertGreaterEqual(ns["success"], (ns["compute_input"] + ns["compute_infer"]) // 3)
+        self.assertLessEqual(ns["success"] + ns["fail"], took * 1e9)
+        self.assertTrue(start - 1 <= got["last_inference"] / 1000 <= time.time() + 1)
+        batch, = got["batch_stats"]
+        self.assertEqual(batch.pop("batch_size"), 1)
+        self.assertEqual(batch, {name: got["inference_stats"][name] for name in batch})
+
+    def test_paths(self):
+        self.daemon.wait_job(self.daemon.post(f"{V1}/models/other/retrain", {"seed": 2}, 202).json["id"])
+        path = "/v2/models/other/stats"
+        self.assertEqual(set(self.stats(path)), {("other", "1")})
+        self.assertEqual(self.one("/v2/models/other/versions/2/stats")["memory_usage"], [])
+        self.daemon.post(f"{V1}/models/other/versions/2/score", PICTURES[0], 200)
+        got = self.stats(path)
+        self.assertEqual(list(got), [("other", "1"), ("other", "2")])
+        self.assertEqual([s["inference_count"] for s in got.values()], [0, 1])
+        self.assertGreater(got["other", "2"]["memory_usage"][0]["byte_size"], 1000)
+        self.assertEqual(list(self.stats("/v2/models/stats")), [("colors", "1"), ("other", "1"), ("other", "2")])
+        self.assertEqual(self.stats("/v2/models/bare/stats"), {})
+        for path, code in (("/v2/models/nope/stats", "model_unknown"), ("/v2/models/nope/versions/1/stats", "model_unknown"),
+                           ("/v2/models/colors/versions/9/stats", "version_unknown"),
+                           ("/v2/models/colors/versions/x/stats", "version_unknown")):
+            self.assertEqual(self.daemon.request("GET", path, expect=404).code, code)
+        self.assertIn("statistics", self.daemon.get("/v2")["extensions"])
 
 
 if __name__ == "__main__":
