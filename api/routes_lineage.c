@@ -2,6 +2,9 @@
 #include "api/request.h"
 #include "api/routes.h"
 #include "daemon/lineage.h"
+#include "daemon/predictions.h"
+
+#include <string.h>
 
 enum { LINEAGE_LIMIT = 100, LINEAGE_LIMIT_MAX = 1000 };
 
@@ -14,6 +17,9 @@ static enum err_code show(struct request *r, struct err *e)
     if (!code)
         code = request_query_int(r, "limit", 1, LINEAGE_LIMIT_MAX, &limit, e);
     json_t *value;
+    /* Who has an answer asks with its id; the answer may still wait to be written. */
+    if (!code && strncmp(of, "prediction/", 11) == 0)
+        code = predictions_write(r->server->parts.predictions, e);
     if (!code)
         code = lineage_show(r->server->parts.state, of, limit, &value, e);
     return code ? code : reply_json_take(&r->reply, 200, value, e);

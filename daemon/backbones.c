@@ -1,6 +1,7 @@
 #include "daemon/backbones.h"
 
 #include "daemon/db.h"
+#include "daemon/record.h"
 #include "data/base/clock.h"
 #include "data/base/file.h"
 #include "data/base/json.h"
@@ -55,9 +56,7 @@ static enum err_code show(struct db_tx *t, const char *name, json_t **ret, struc
 
 enum err_code backbones_show(struct state *s, const char *name, json_t **ret, struct err *e)
 {
-    CLEANUP(db_end_p) struct db_tx *t = NULL;
-    enum err_code r = db_read(state_db(s), &t, e);
-    return r ? r : show(t, name, ret, e);
+    return record_show(s, show, name, ret, e);
 }
 
 enum err_code backbones_list(struct state *s, json_t **ret, struct err *e)

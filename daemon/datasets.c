@@ -1,6 +1,7 @@
 #include "daemon/datasets.h"
 
 #include "daemon/members.h"
+#include "daemon/record.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
 #include "data/base/name.h"
@@ -83,9 +84,7 @@ enum err_code datasets_list(struct state *s, json_t **ret, struct err *e)
 
 enum err_code datasets_show(struct state *s, const char *name, json_t **ret, struct err *e)
 {
-    CLEANUP(db_end_p) struct db_tx *t = NULL;
-    enum err_code r = db_read(state_db(s), &t, e);
-    return r ? r : show(t, name, ret, e);
+    return record_show(s, show, name, ret, e);
 }
 
 /* --- versions ----------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 #include "daemon/jobs.h"
 
+#include "daemon/models.h"
 #include "daemon/queue.h"
 #include "daemon/runner.h"
 #include "daemon/submission.h"
@@ -130,23 +131,12 @@ enum err_code jobs_show(struct jobs *j, const char *id, json_t **ret, struct err
     return r ? r : row_json(j, row, ret, e);
 }
 
-static enum err_code find_model(struct db_tx *t, const char *model, int64_t *ret, struct err *e)
-{
-    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
-    enum err_code r = db_get(t, &row, e, "SELECT id FROM model WHERE name = ?", DB_TEXT(model));
-    if (!r && !row)
-        r = err_set(e, ERR_MODEL_UNKNOWN, "there is no model \"%.80s\"", model);
-    if (!r)
-        *ret = db_int(row, 0);
-    return r;
-}
-
 /* One statement for each filter, so that each has its index. */
 static enum err_code query(struct db_tx *t, const char *state, const char *model, int limit,
                            struct db_rows **ret, struct err *e)
 {
     int64_t id = 0;
-    enum err_code r = model ? find_model(t, model, &id, e) : ERR_OK;
+    enum err_code r = model ? models_find(t, model, &id, e) : ERR_OK;
     if (r)
         return r;
     if (state && model)

@@ -7,7 +7,14 @@
 
 enum { OF_MAX = 200 };
 
-enum kind { KIND_MODEL_VERSION, KIND_JOB, KIND_DATASET_VERSION, KIND_PICTURE, KIND_BACKBONE };
+enum kind {
+    KIND_MODEL_VERSION,
+    KIND_JOB,
+    KIND_DATASET_VERSION,
+    KIND_PICTURE,
+    KIND_BACKBONE,
+    KIND_PREDICTION
+};
 
 /* How a name is written: the words around NAME and, where there is one, the number. */
 static const struct form {
@@ -33,13 +40,16 @@ static const struct form {
     [KIND_BACKBONE] = { "backbone/", false, ERR_BACKBONE_UNKNOWN,
                         "SELECT id, created_ms FROM backbone WHERE name = ?1 AND ?2 = 0"
                         " AND ?3 IS NULL" },
+    [KIND_PREDICTION] = { "prediction/", false, ERR_PREDICTION_UNKNOWN,
+                          "SELECT NULL, at_ms FROM prediction WHERE id = ?1 AND ?2 = 0"
+                          " AND ?3 IS NULL" },
 };
 
 #define MODEL_VERSION(number) "'model/' || m.name || '/versions/' || " number
 #define DATASET_VERSION(number) "'dataset/' || d.name || '/versions/' || " number
 
-/* Rows of (name, when it was made), newest first. ?1 the row's id, ?2 number, ?3 a job's id or a
- * picture's digest, ?4 limit. */
+/* Rows of (name, when it was made), newest first. ?1 the row's id, ?2 number, ?3 the id of a job or
+ * prediction or a picture's digest, ?4 limit. */
 static const struct relation {
     enum kind kind;
     const char *direction, *name, *sql;
@@ -67,6 +77,12 @@ static const struct relation {
     { KIND_MODEL_VERSION, "to", "champion_of",
       "SELECT 'job/' || id, created_ms FROM job WHERE model = ?1 AND champion = ?2 AND ?3 IS NULL"
       " ORDER BY id DESC LIMIT ?4" },
+    { KIND_MODEL_VERSION, "to", "answered",
+      "SELECT 'prediction/' || id, at_ms FROM prediction WHERE model = ?1 AND version = ?2"
+      " AND ?3 IS NULL ORDER BY seq DESC LIMIT ?4" },
+    { KIND_MODEL_VERSION, "to", "also_answered",
+      "SELECT 'prediction/' || id, at_ms FROM prediction WHERE model = ?1 AND other_version = ?2"
+      " AND ?3 IS NULL ORDER BY seq DESC LIMIT ?4" },
 
     { KIND_JOB, "from", "trains_on",
       "SELECT " DATASET_VERSION("dv.number") ", dv.created_ms FROM job j"
@@ -137,6 +153,17 @@ static const struct relation {
           "j.version") ", j.ended_ms FROM job j JOIN model m ON m.id = j.model"
                        " WHERE j.backbone = ?1 AND j.version IS NOT NULL AND ?2 = 0 AND ?3 IS NULL"
                        " ORDER BY j.id DESC LIMIT ?4" },
+
+    { KIND_PREDICTION, "from", "answered_by",
+      "SELECT " MODEL_VERSION("v.number") ", v.created_ms FROM prediction p"
+                                          " JOIN model m ON m.id = p.model JOIN version v"
+                                          " ON v.model = p.model AND v.number = p.version"
+                                          " WHERE p.id = ?3 AND ?1 = 0 AND ?2 = 0 LIMIT ?4" },
+    { KIND_PREDICTION, "from", "also_answered_by",
+      "SELECT " MODEL_VERSION("v.number") ", v.created_ms FROM prediction p"
+                                          " JOIN model m ON m.id = p.model JOIN version v"
+                                          " ON v.model = p.model AND v.number = p.other_version"
+                                          " WHERE p.id = ?3 AND ?1 = 0 AND ?2 = 0 LIMIT ?4" },
 };
 
 struct thing {
@@ -144,7 +171,7 @@ struct thing {
     char name[OF_MAX]; /* without the words around it */
     int64_t number;    /* 0: its kind has none */
     struct digest digest;
-    int64_t id; /* of its row; 0 for a job and a picture */
+    int64_t id; /* of its row; 0 for a job, a picture and a prediction */
 };
 
 /* "NAME/versions/N" is cut to NAME. */
@@ -179,7 +206,7 @@ static enum err_code parse(const char *of, struct thing *t, struct err *e)
     }
     return err_set(e, ERR_FIELD_RANGE,
                    "of must be model/NAME/versions/N, job/ID, dataset/NAME/versions/N,"
-                   " picture/DIGEST or backbone/NAME, is \"%.80s\"",
+                   " picture/DIGEST, backbone/NAME or prediction/ID, is \"%.80s\"",
                    of);
 }
 
@@ -216,7 +243,7 @@ static enum err_code relate(struct db_tx *t, const struct thing *thing,
     struct db_value key = DB_NULL;
     if (thing->kind == KIND_PICTURE)
         key = DB_DIGEST(&thing->digest);
-    else if (thing->kind == KIND_JOB)
+    else if (thing->kind == KIND_JOB || thing->kind == KIND_PREDICTION)
         key = DB_TEXT(thing->name);
     CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
     enum err_code r = db_query(t, &rows, e, relation->sql, DB_INT(thing->id), DB_INT(thing->number),

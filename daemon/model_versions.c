@@ -56,14 +56,14 @@ static enum err_code version_json(struct db_rows *row, json_t **ret, struct err 
     return r;
 }
 
-static enum err_code find_model(struct db_tx *t, const char *name, int64_t *ret, struct err *e)
+enum err_code models_find(struct db_tx *t, const char *name, int64_t *ret, struct err *e)
 {
     CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
     enum err_code r = db_get(t, &row, e, "SELECT id FROM model WHERE name = ?", DB_TEXT(name));
     if (r)
         return r;
     if (!row)
-        return err_set(e, ERR_MODEL_UNKNOWN, "no model \"%.80s\"", name);
+        return err_set(e, ERR_MODEL_UNKNOWN, "there is no model \"%.80s\"", name);
     *ret = db_int(row, 0);
     return ERR_OK;
 }
@@ -78,7 +78,7 @@ enum err_code models_versions(struct state *s, const char *name, json_t **ret, s
     int64_t model = 0;
     enum err_code r = db_read(state_db(s), &t, e);
     if (!r)
-        r = find_model(t, name, &model, e);
+        r = models_find(t, name, &model, e);
     if (!r)
         r = db_query(t, &rows, e, VERSION_SELECT " WHERE v.model = ? ORDER BY v.number DESC",
                      DB_INT(model));
@@ -99,7 +99,7 @@ static enum err_code find_version(struct db_tx *t, const char *name, int64_t ver
                                   struct db_rows **ret, struct err *e)
 {
     int64_t model = 0;
-    enum err_code r = find_model(t, name, &model, e);
+    enum err_code r = models_find(t, name, &model, e);
     if (r)
         return r;
     struct db_rows *row = NULL;

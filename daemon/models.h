@@ -7,6 +7,11 @@
 
 #include <jansson.h>
 
+struct db_tx;
+
+/* The id of its row. ERR_MODEL_UNKNOWN. */
+enum err_code models_find(struct db_tx *t, const char *name, int64_t *ret, struct err *e) MUST_USE;
+
 /* recipe, gate and limits (daemon/job_limits.h) are objects or NULL; all are checked and stored
  * with every default spelled out. strip_prefix: 1 drops a leading nNNNNNNNN- from labels in
  * answers, 0 keeps it, -1 drops it when every label has one. Reply and _show: {"name", "dataset",

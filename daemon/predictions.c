@@ -125,18 +125,25 @@ static enum err_code write_waiting(struct predictions *p, struct db_tx *t, struc
     return r;
 }
 
+/* Also right when none waits here: a batch that was taken before has been committed by then. */
+enum err_code predictions_write(struct predictions *p, struct err *e)
+{
+    struct db_tx *t = NULL;
+    pthread_mutex_lock(&p->writing);
+    enum err_code r = db_write(state_db(p->state), &t, e);
+    if (!r)
+        r = write_waiting(p, t, e);
+    if (!r)
+        r = db_commit(&t, e);
+    db_end(t);
+    pthread_mutex_unlock(&p->writing);
+    return r;
+}
+
 static void write_batch(struct predictions *p)
 {
     struct err e;
-    CLEANUP(db_end_p) struct db_tx *t = NULL;
-    pthread_mutex_lock(&p->writing);
-    enum err_code r = db_write(state_db(p->state), &t, &e);
-    if (!r)
-        r = write_waiting(p, t, &e);
-    if (!r)
-        r = db_commit(&t, &e);
-    db_end(STEAL(t));
-    pthread_mutex_unlock(&p->writing);
+    enum err_code r = predictions_write(p, &e);
     if (r)
         log_event("error", "predictions_lost", "code", err_slug(r), "message", e.message, NULL);
 }

@@ -27,6 +27,8 @@ void predictions_add(struct predictions *p, const char *id, const char *model, i
 /* The answer of another version to the same picture. */
 void predictions_add_other(struct predictions *p, const char *id, int64_t version,
                            const char *label);
+/* What waits, for who reads the table right after an answer. */
+enum err_code predictions_write(struct predictions *p, struct err *e) MUST_USE;
 /* Answers that were not kept. */
 int64_t predictions_dropped(struct predictions *p);
 

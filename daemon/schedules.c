@@ -3,6 +3,8 @@
 #include "daemon/cron.h"
 #include "daemon/db.h"
 #include "daemon/jobs.h"
+#include "daemon/models.h"
+#include "daemon/record.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
 #include "data/base/log.h"
@@ -66,13 +68,11 @@ static json_t *age_json(struct db_rows *row)
 
 static enum err_code show(struct db_tx *t, const char *model, json_t **ret, struct err *e)
 {
-    CLEANUP(db_rows_free_p) struct db_rows *known = NULL;
     CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
-    enum err_code r = db_get(t, &known, e, "SELECT id FROM model WHERE name = ?", DB_TEXT(model));
-    if (!r && !known)
-        r = err_set(e, ERR_MODEL_UNKNOWN, "there is no model \"%.80s\"", model);
+    int64_t id = 0;
+    enum err_code r = models_find(t, model, &id, e);
     if (!r)
-        r = db_get(t, &row, e, SELECT_SCHEDULE "WHERE m.name = ?", DB_TEXT(model));
+        r = db_get(t, &row, e, SELECT_SCHEDULE "WHERE m.id = ?", DB_INT(id));
     if (!r && !row)
         r = err_set(e, ERR_SCHEDULE_UNKNOWN, "model \"%.80s\" has no schedule", model);
     if (r)
@@ -163,25 +163,18 @@ enum err_code schedules_set(struct state *s, const char *model, const struct sch
 
 enum err_code schedules_show(struct state *s, const char *model, json_t **ret, struct err *e)
 {
-    CLEANUP(db_end_p) struct db_tx *t = NULL;
-    enum err_code r = db_read(state_db(s), &t, e);
-    return r ? r : show(t, model, ret, e);
+    return record_show(s, show, model, ret, e);
 }
 
 enum err_code schedules_remove(struct state *s, const char *model, const char *who, struct err *e)
 {
-    CLEANUP(db_end_p) struct db_tx *t = NULL;
-    CLEANUP(json_decref_p) json_t *before = NULL;
-    enum err_code r = db_write(state_db(s), &t, e);
-    if (!r)
-        r = show(t, model, &before, e);
-    if (!r)
-        r = db_exec(t, e,
-                    "DELETE FROM schedule WHERE model = (SELECT id FROM model WHERE name = ?)",
-                    DB_TEXT(model));
-    if (!r)
-        r = audit(t, who, "schedule.remove", model, before, NULL, e);
-    return r ? r : db_commit(&t, e);
+    static const struct record_removal removal = {
+        .find = show,
+        .sql = "DELETE FROM schedule WHERE model = (SELECT id FROM model WHERE name = ?)",
+        .what = "schedule.remove",
+        .subject = "model/",
+    };
+    return record_remove(s, &removal, model, who, e);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */

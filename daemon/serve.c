@@ -10,6 +10,7 @@
 #include "daemon/serve.h"
 
 #include "daemon/db.h"
+#include "daemon/models.h"
 #include "daemon/plan_cache.h"
 #include "daemon/score_meters.h"
 #include "data/base/cleanup.h"
@@ -130,15 +131,11 @@ bool serve_ready(struct serve *v)
 static enum err_code refuse_model(struct serve *v, const char *model, struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
-    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
+    int64_t id = 0;
     enum err_code r = db_read(state_db(v->state), &t, e);
     if (!r)
-        r = db_get(t, &row, e, "SELECT 1 FROM model WHERE name = ?", DB_TEXT(model));
-    if (r)
-        return r;
-    if (!row)
-        return err_set(e, ERR_MODEL_UNKNOWN, "there is no model \"%s\"", model);
-    return err_set(e, ERR_NOT_PROMOTED, "model \"%s\" has no version in production", model);
+        r = models_find(t, model, &id, e);
+    return r ? r : err_set(e, ERR_NOT_PROMOTED, "model \"%s\" has no version in production", model);
 }
 
 /* -- production ---------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 #include "daemon/webhooks.h"
 
 #include "daemon/events.h"
+#include "daemon/models.h"
+#include "daemon/record.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
 
@@ -116,13 +118,6 @@ static enum err_code count(struct db_tx *t, int64_t *ret, struct err *e)
     return r;
 }
 
-static enum err_code check_model(struct db_tx *t, const char *model, struct err *e)
-{
-    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
-    enum err_code r = db_get(t, &row, e, "SELECT 1 FROM model WHERE name = ?", DB_TEXT(model));
-    return r || row ? r : err_set(e, ERR_MODEL_UNKNOWN, "there is no model \"%.80s\"", model);
-}
-
 static enum err_code new_id(char ret[ULID_TEXT], struct err *e)
 {
     struct ulid_source ids;
@@ -147,19 +142,11 @@ static enum err_code insert(struct db_tx *t, const char *id, const struct webhoo
                    DB_TEXT(job), DB_TEXT(secret), DB_TEXT(who), DB_INT(clock_utc_ms()));
 }
 
-static enum err_code audit(struct db_tx *t, const char *who, const char *what, const char *id,
-                           const json_t *before, const json_t *after, struct err *e)
-{
-    char subject[48];
-    snprintf(subject, sizeof subject, "webhook/%.30s", id);
-    return db_audit(t, who, what, subject, before, after, e);
-}
-
 static enum err_code add(struct db_tx *t, const char *id, const struct webhook_request *q,
                          const char *who, json_t **ret, struct err *e)
 {
-    int64_t others = 0;
-    enum err_code r = q->model ? check_model(t, q->model, e) : ERR_OK;
+    int64_t others = 0, model = 0;
+    enum err_code r = q->model ? models_find(t, q->model, &model, e) : ERR_OK;
     if (!r)
         r = count(t, &others, e);
     if (!r && others >= WEBHOOKS_MAX)
@@ -169,7 +156,9 @@ static enum err_code add(struct db_tx *t, const char *id, const struct webhook_r
         r = insert(t, id, q, NULL, who, e);
     if (!r)
         r = find(t, id, ret, e);
-    return r ? r : audit(t, who, "webhook.create", id, NULL, *ret, e);
+    char subject[48];
+    snprintf(subject, sizeof subject, "webhook/%.30s", id);
+    return r ? r : db_audit(t, who, "webhook.create", subject, NULL, *ret, e);
 }
 
 enum err_code webhooks_add(struct state *s, const struct webhook_request *request, const char *who,
@@ -221,23 +210,18 @@ enum err_code webhooks_list(struct state *s, json_t **ret, struct err *e)
 
 enum err_code webhooks_show(struct state *s, const char *id, json_t **ret, struct err *e)
 {
-    CLEANUP(db_end_p) struct db_tx *t = NULL;
-    enum err_code r = db_read(state_db(s), &t, e);
-    return r ? r : find(t, id, ret, e);
+    return record_show(s, find, id, ret, e);
 }
 
 enum err_code webhooks_remove(struct state *s, const char *id, const char *who, struct err *e)
 {
-    CLEANUP(db_end_p) struct db_tx *t = NULL;
-    CLEANUP(json_decref_p) json_t *before = NULL;
-    enum err_code r = db_write(state_db(s), &t, e);
-    if (!r)
-        r = find(t, id, &before, e);
-    if (!r)
-        r = db_exec(t, e, "DELETE FROM webhook WHERE id = ?", DB_TEXT(id));
-    if (!r)
-        r = audit(t, who, "webhook.delete", id, before, NULL, e);
-    return r ? r : db_commit(&t, e);
+    static const struct record_removal removal = {
+        .find = find,
+        .sql = "DELETE FROM webhook WHERE id = ?",
+        .what = "webhook.delete",
+        .subject = "webhook/",
+    };
+    return record_remove(s, &removal, id, who, e);
 }
 
 /* --- deliveries ------------------------------------------------------------------------------- */

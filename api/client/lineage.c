@@ -42,6 +42,6 @@ static const struct flag flags[] = {
 const struct command commands_lineage[] = {
     { "lineage", NULL, "OF", 1, 1, flags, lineage,
       "What came from what; OF is model/NAME/versions/N, job/ID, dataset/NAME/versions/N,"
-      " picture/DIGEST or backbone/NAME" },
+      " picture/DIGEST, backbone/NAME or prediction/ID" },
     { 0 },
 };

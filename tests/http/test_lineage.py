@@ -30,8 +30,10 @@ class Lineage(Case):
         self.assertEqual(self.links(of, "from"), {
             ("trained_by", f"job/{self.jobs[1]}"), ("trained_on", "dataset/colors/versions/2"),
             ("built_on", "backbone/tiny"), ("compared_with", "model/colors/versions/1")})
-        self.assertEqual(self.links(of, "to"), set())
-        self.assertEqual(self.links("model/colors/versions/1", "to"), {("champion_of", f"job/{self.jobs[1]}")})
+        # Tests before may have asked it for predictions.
+        self.assertEqual({one for one in self.links(of, "to") if one[0] != "answered"}, set())
+        old = {one for one in self.links("model/colors/versions/1", "to") if one[0] != "answered"}
+        self.assertEqual(old, {("champion_of", f"job/{self.jobs[1]}")})
         self.assertNotIn("compared_with", {one[0] for one in self.links("model/colors/versions/1", "from")})
 
     def test_a_job(self):
@@ -62,6 +64,23 @@ class Lineage(Case):
         self.assertEqual(self.links("backbone/tiny", "to"), {
             ("used_by", f"job/{self.jobs[0]}"), ("used_by", f"job/{self.jobs[1]}"),
             ("trained", "model/colors/versions/1"), ("trained", "model/colors/versions/2")})
+
+    def test_a_prediction(self):
+        path = f"{V1}/models/colors/score"
+        first, second = (self.daemon.request("POST", path, color_files(per_class=1)["red/0.png"],
+                                             {"Content-Type": "image/png", "X-Kennel-Version": str(v)}).json
+                         for v in (1, 2))
+        # Right after the answer, which waits to be written.
+        of = f"prediction/{second['prediction_id']}"
+        self.assertEqual(self.links(of, "from"), {("answered_by", "model/colors/versions/2")})
+        self.assertEqual(self.links(of, "to"), set())
+        self.assertIsNotNone(self.ask(of)["created"])
+        self.assertIn(("answered", of), self.links("model/colors/versions/2", "to"))
+        self.assertIn(("answered", f"prediction/{first['prediction_id']}"), self.links("model/colors/versions/1", "to"))
+        self.assertNotIn(("answered", of), self.links("model/colors/versions/1", "to"))
+        # And on to the pictures that taught it.
+        trained_on = dict(self.links("model/colors/versions/2", "from"))["trained_on"]
+        self.assertIn(("holds", f"picture/{self.new}"), self.links(trained_on, "from"))
 
     def test_every_name_can_be_asked_for(self):
         """From one picture everything is reached, and each link is answered from its other end too."""
@@ -94,7 +113,7 @@ class Lineage(Case):
             self.refused(ask(f"?of={of}"), 400, "field_range")
         for of, code in (("job/none", "job_unknown"), ("model/colors/versions/9", "version_unknown"),
                          ("dataset/none/versions/1", "version_unknown"), ("backbone/none", "backbone_unknown"),
-                         ("picture/" + "0" * 64, "picture_unknown")):
+                         ("picture/" + "0" * 64, "picture_unknown"), ("prediction/none", "prediction_unknown")):
             self.refused(ask(f"?of={of}"), 404, code)
 
     def test_the_command(self):

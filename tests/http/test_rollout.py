@@ -145,6 +145,16 @@ class Rollouts(unittest.TestCase):
         body = {"prediction_id": one["prediction_id"], "label": "blue"}
         self.assertFalse(self.daemon.post(f"{V1}/feedback", body, 200).json["right"])
         self.assertTrue(self.daemon.post(f"{V1}/feedback", {**body, "label": "red"}, 200).json["right"])
+        # Both versions that said something of the picture are known, and know of it.
+        lineage = lambda of: self.daemon.get(f"{V1}/lineage?of={of}")
+        answer = self.score(self.clients(SAME)[0]).json
+        of = f"prediction/{answer['prediction_id']}"
+        links = until(lambda: (f := lineage(of)["from"])[1:] and f)
+        self.assertEqual([(link["relation"], link["of"]) for link in links],
+                         [("answered_by", f"model/colors/versions/{SAME}"),
+                          ("also_answered_by", "model/colors/versions/1")])
+        self.assertIn(of, [link["of"] for link in lineage("model/colors/versions/1")["to"]
+                           if link["relation"] == "also_answered"])
         self.assertEqual(self.daemon.post(f"{V1}/feedback", {**body, "prediction_id": "0" * 32}, 404).code,
                          "prediction_unknown")
         self.assertEqual(self.daemon.post(f"{V1}/feedback", {**body, "label": ""}, 400).code, "field_range")
