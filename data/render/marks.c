@@ -26,7 +26,7 @@ void marks_class(struct random *r, struct marks *ret)
                            .stretch = random_chance(r, 0.5) ? 1 : between(r, 0.25, 0.7),
                            .hollow = random_chance(r, 0.7) ? 0 : between(r, 0.5, 0.85),
                            .soft = random_chance(r, 0.5) ? between(r, 0.1, 0.4) : 0.9F,
-                           .contrast = between(r, 0.2, 0.7) };
+                           .contrast = between(r, 0.3, 0.8) };
 }
 
 /* How far a pixel is from the marks, in widths or radii, and on which side of the nearest: the two
@@ -120,24 +120,37 @@ static void add_marks(const struct marks *m, struct random *r, const struct fiel
     }
 }
 
-/* What a pixel's brightness is multiplied by. */
-static float shade(const struct marks *m, float contrast, float far, float side)
+/* A pixel in the mark's look. */
+static void shade(const struct marks *m, float contrast, const float colour[3], float far,
+                  float side, float rgb[3])
 {
-    float in = 1 - canvas_step(1 - m->soft, 1 + m->soft, far);
+    float in = 1 - canvas_step(1 - m->soft, 1 + m->soft, far), factor = 1, cover = 0;
     switch (m->look) {
     case MARKS_DARK:
-        return 1 - contrast * in;
+        factor = 1 - contrast * in;
+        break;
     case MARKS_LIGHT:
-        return 1 + contrast * in;
-    case MARKS_RIMMED: {
-        float rim = expf(-8 * (far - 1.3F) * (far - 1.3F));
-        return 1 - contrast * in + 0.7F * contrast * rim;
-    }
+        factor = 1 + contrast * in;
+        break;
+    case MARKS_RIMMED:
+        factor = 1 - contrast * in + 0.7F * contrast * expf(-8 * (far - 1.3F) * (far - 1.3F));
+        break;
     case MARKS_RELIEF:
+        factor = 1 + contrast * canvas_clamp(side, -1, 1) * (1 - canvas_step(0.5F, 1.6F, far));
+        break;
+    case MARKS_TINT:
+        factor = 1 - 0.5F * contrast * in;
+        cover = 0.6F * contrast * in;
+        break;
+    case MARKS_COVER:
     case MARKS_LOOKS:
+        cover = in;
         break;
     }
-    return 1 + contrast * canvas_clamp(side, -1, 1) * (1 - canvas_step(0.5F, 1.6F, far));
+    for (size_t k = 0; k < 3; k++) {
+        rgb[k] *= factor;
+        rgb[k] += cover * (colour[k] - rgb[k]);
+    }
 }
 
 void marks_draw(const struct marks *m, struct random *r, struct canvas *c)
@@ -149,12 +162,11 @@ void marks_draw(const struct marks *m, struct random *r, struct canvas *c)
         f.side[i] = 0;
     }
     add_marks(m, r, &f);
-    float contrast = m->contrast * between(r, 0.8, 1.2);
+    float contrast = m->contrast * between(r, 0.8, 1.2), colour[3];
+    canvas_hsv(between(r, 0, 1), between(r, 0, 0.6), between(r, 0.02, 0.9), colour);
     for (size_t i = 0; i < pixels; i++) {
         if (f.far[i] > 4)
             continue;
-        float factor = shade(m, contrast, f.far[i], f.side[i]);
-        for (size_t k = 0; k < 3; k++)
-            c->rgb[3 * i + k] *= factor;
+        shade(m, contrast, colour, f.far[i], f.side[i], c->rgb + 3 * i);
     }
 }

@@ -15,6 +15,8 @@ enum marks_look {
     MARKS_LIGHT,
     MARKS_RIMMED, /* dark, with a light rim */
     MARKS_RELIEF, /* light on the one side, dark on the other */
+    MARKS_TINT,   /* another colour, through which the ground shows */
+    MARKS_COVER,  /* one colour, and nothing of the ground */
     MARKS_LOOKS
 };
 

@@ -90,7 +90,7 @@ enum err_code source_file(struct source *s, uint64_t index, char ret_path[SOURCE
         snprintf(label, sizeof label, "%s", surface_label(surface_class(index)));
     } else {
         stream_draw(&s->stream, index);
-        c = &s->stream.canvas;
+        c = &s->stream.surface.canvas;
         snprintf(label, sizeof label, "c%04" PRIu64, index % classes);
     }
     enum err_code code = encode_jpeg(c, quality, ret, e);

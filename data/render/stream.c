@@ -11,7 +11,7 @@
 enum { STREAM_CLASS = 12, STREAM_PICTURE = 13 };
 
 enum family { FAMILY_FRACTAL, FAMILY_LEAVES, FAMILY_MARKS, FAMILY_TEXTURE };
-enum { TURNS = 6 };
+enum { TURNS = 8 };
 
 struct stream_class {
     enum family family;
@@ -25,8 +25,9 @@ struct stream_class {
 
 static void make_class(uint64_t seed, int number, struct stream_class *ret)
 {
-    static const enum family turns[TURNS] = { FAMILY_FRACTAL, FAMILY_MARKS,   FAMILY_LEAVES,
-                                              FAMILY_MARKS,   FAMILY_TEXTURE, FAMILY_MARKS };
+    static const enum family turns[TURNS] = { FAMILY_FRACTAL, FAMILY_MARKS, FAMILY_MARKS,
+                                              FAMILY_LEAVES,  FAMILY_MARKS, FAMILY_MARKS,
+                                              FAMILY_TEXTURE, FAMILY_MARKS };
     struct random r = random_stream(seed, (uint64_t)number, 0, STREAM_CLASS);
     ret->family = turns[number % TURNS];
     if (ret->family == FAMILY_FRACTAL)
@@ -48,7 +49,7 @@ enum err_code stream_painter_init(uint64_t seed, int classes, int size, struct s
         return err_set(e, ERR_NOMEM, "no memory for %d classes", classes);
     for (int i = 0; i < classes; i++)
         make_class(seed, i, &p.made[i]);
-    enum err_code code = canvas_new(size, &p.canvas, e);
+    enum err_code code = surface_painter_init(size, &p.surface, e);
     if (code != ERR_OK) {
         stream_painter_fini(&p);
         return code;
@@ -61,7 +62,7 @@ void stream_painter_fini(struct stream_painter *p)
 {
     free(p->made);
     p->made = NULL;
-    canvas_fini(&p->canvas);
+    surface_painter_fini(&p->surface);
 }
 
 /* Behind a fractal or marks, with at most that share of its contrast: there must be something to
@@ -101,7 +102,7 @@ void stream_draw(struct stream_painter *p, uint64_t index)
 {
     struct random r = random_stream(p->seed, index, 0, STREAM_PICTURE);
     const struct stream_class *made = &p->made[index % (uint64_t)p->classes];
-    struct canvas *c = &p->canvas;
+    struct canvas *c = &p->surface.canvas;
     switch (made->family) {
     case FAMILY_FRACTAL:
         draw_ground(&r, c, 0.6);
@@ -111,7 +112,10 @@ void stream_draw(struct stream_painter *p, uint64_t index)
         leaves_draw(&made->leaves, &r, c);
         break;
     case FAMILY_MARKS:
-        draw_ground(&r, c, 0.35);
+        if (random_chance(&r, 0.75))
+            surface_draw_ground(&p->surface, &r);
+        else
+            draw_ground(&r, c, 0.35);
         marks_draw(&made->marks, &r, c);
         break;
     case FAMILY_TEXTURE:

@@ -1,21 +1,20 @@
 /* stream.h -- the endless pretraining stream: pictures whose classes are made of shape and texture.
  *
- * Classes take turns between fractals (every other one), dead leaves and textures, each drawn from
- * (seed, class); a picture from (seed, index). Colour, light, scale, place, direction and what lies
- * behind a fractal belong to the picture and say nothing about its class. Labels take turns, so any
- * stretch of pictures is balanced.
- * Threads: a painter has one owner. */
+ * Classes take turns between marks (most of them), fractals, dead leaves and textures, each drawn
+ * from (seed, class); a picture from (seed, index). Colour, light, scale, place, direction and what
+ * lies behind marks or a fractal belong to the picture and say nothing about its class. Labels take
+ * turns, so any stretch of pictures is balanced. Threads: a painter has one owner. */
 #ifndef KENNEL_RENDER_STREAM_H
 #define KENNEL_RENDER_STREAM_H
 
-#include "data/render/canvas.h"
+#include "data/render/surface.h"
 
 struct stream_class;
 struct stream_painter {
     uint64_t seed;
     int classes;
-    struct stream_class *made; /* owned; [classes] */
-    struct canvas canvas;      /* its bytes are the picture */
+    struct stream_class *made;      /* owned; [classes] */
+    struct surface_painter surface; /* its canvas's bytes are the picture */
 };
 
 /* classes >= 1. */

@@ -123,3 +123,11 @@ void surface_draw(struct surface_painter *p, uint64_t seed, uint64_t index)
     canvas_blur(&p->canvas, (float)p->canvas.size / 256 * between(&r, 0, 1.1));
     canvas_show(&p->canvas, &r, between(&r, 0.8, 1.2), between(&r, 0.5, 5));
 }
+
+void surface_draw_ground(struct surface_painter *p, struct random *r)
+{
+    material_draw((enum material)random_below(r, MATERIALS), r, &p->sheet);
+    defect_clutter(r, &p->sheet);
+    struct light l = draw_light(r);
+    shade(&l, &p->sheet, &p->canvas);
+}

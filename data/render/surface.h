@@ -21,5 +21,8 @@ void surface_painter_fini(struct surface_painter *p);
 const char *surface_label(enum defect d); /* "ok", "scratch", ... */
 enum defect surface_class(uint64_t index);
 void surface_draw(struct surface_painter *p, uint64_t seed, uint64_t index);
+/* Material, clutter and light of some part without a defect, into p->canvas.rgb: a ground for
+ * others' drawings. */
+void surface_draw_ground(struct surface_painter *p, struct random *r);
 
 #endif

@@ -93,7 +93,7 @@ static void test_seeds(void **state)
         int alike[2] = { 0 };
         for (int b = 0; b < BYTES; b++) {
             alike[0] += surface[0].canvas.bytes[b] == surface[1].canvas.bytes[b];
-            alike[1] += stream[0].canvas.bytes[b] == stream[1].canvas.bytes[b];
+            alike[1] += stream[0].surface.canvas.bytes[b] == stream[1].surface.canvas.bytes[b];
         }
         assert_true(alike[0] < BYTES / 2);
         assert_true(alike[1] < BYTES / 2);
