@@ -2,6 +2,7 @@
 
 #include "api/http_meters.h"
 #include "api/problem.h"
+#include "api/tls.h"
 #include "daemon/idempotency.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 static void copy_header(struct MHD_Connection *c, const char *name, char *ret, size_t size)
 {
@@ -266,8 +268,21 @@ void request_scored(struct request *r, const struct score_result *result)
     r->scored.times = result->times;
 }
 
-/* Whether the other side has shut down and left nothing to read. The descriptor is closed only once
- * the connection has gone, which takes the lock. */
+/* The other side has ended what it sends: is there a request among what nobody has read of it? */
+static bool nothing_follows(const struct request *r, int fd)
+{
+    uint8_t unread[256];
+    int len = 0;
+    if (ioctl(fd, FIONREAD, &len) < 0 || len == 0)
+        return true;
+    if (!r->server->tls || len > (int)sizeof unread)
+        return false;
+    ssize_t got = recv(fd, unread, sizeof unread, MSG_PEEK | MSG_DONTWAIT);
+    return got >= 0 && tls_is_goodbye(unread, (size_t)got);
+}
+
+/* Whether the other side has shut down, or is no more. The descriptor is closed only once the
+ * connection has gone, which takes the lock. */
 bool request_client_gone(void *request)
 {
     struct request *r = request;
@@ -277,8 +292,8 @@ bool request_client_gone(void *request)
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         struct pollfd hangup = { .fd = info->connect_fd, .events = POLLRDHUP };
-        int unread = 0;
-        gone = poll(&hangup, 1, 0) > 0 && ioctl(hangup.fd, FIONREAD, &unread) == 0 && !unread;
+        gone = poll(&hangup, 1, 0) > 0 &&
+               (hangup.revents & (POLLERR | POLLHUP) || nothing_follows(r, hangup.fd));
     }
     pthread_mutex_unlock(&r->mu);
     return gone;

@@ -130,6 +130,24 @@ void tls_apply(struct tls *t, struct gnutls_session_int *session)
     gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, c->gnutls);
 }
 
+/* RFC 8446, 5.1: type, version, length. */
+enum { RECORD_HEAD = 5, RECORD_ALERT = 21, RECORD_DATA = 23 };
+/* "GET / HTTP/1.0", two line ends, and the shortest authentication tag. */
+enum { SHORTEST_REQUEST = 18 + 8 };
+
+bool tls_is_goodbye(const uint8_t *records, size_t len)
+{
+    while (len >= RECORD_HEAD) {
+        size_t body = (size_t)records[3] << 8 | records[4];
+        bool is_short = records[0] == RECORD_DATA && body < SHORTEST_REQUEST;
+        if ((records[0] != RECORD_ALERT && !is_short) || body > len - RECORD_HEAD)
+            return false;
+        records += RECORD_HEAD + body;
+        len -= RECORD_HEAD + body;
+    }
+    return len == 0;
+}
+
 const char *tls_priorities(void)
 {
     return "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";

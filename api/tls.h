@@ -8,6 +8,8 @@
 
 #include "data/base/err.h"
 
+#include <stdint.h>
+
 struct tls;
 struct gnutls_session_int;
 
@@ -20,6 +22,11 @@ enum err_code tls_reload(struct tls *t, struct err *e) MUST_USE;
 
 /* Before the handshake of a new connection. */
 void tls_apply(struct tls *t, struct gnutls_session_int *session);
+
+/* Whether what came from a client is no more than its goodbye: whole records that are alerts, or
+ * too short for a request (TLS 1.3 encrypts what kind a record is). len 0: it is. A pure function.
+ */
+bool tls_is_goodbye(const uint8_t *records, size_t len);
 
 /* Protocol versions and ciphers, for the HTTP server: TLS 1.2 and 1.3. Static. */
 const char *tls_priorities(void);

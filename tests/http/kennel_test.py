@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -172,7 +173,12 @@ class Reply:
 # -- the daemon ------------------------------------------------------------------------------------------
 
 class Daemon:
-    def __init__(self, *options, state=None):
+    def __init__(self, *options, state=None, certificate=None):
+        """certificate: names of its file and its key's; then everything is said over TLS."""
+        self.tls = None
+        if certificate:
+            self.tls = ssl.create_default_context(cafile=certificate[0])
+            options += ("--tls-cert", certificate[0], "--tls-key", certificate[1])
         self.folder = tempfile.mkdtemp(prefix="kennel-test-")
         self.state = state or os.path.join(self.folder, "state")
         self.log = []
@@ -201,13 +207,16 @@ class Daemon:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def connect(self, timeout=60):
+        if self.tls:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.tls)
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def socket(self, timeout=60):
-        return socket.create_connection(("127.0.0.1", self.port), timeout)
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout)
+        return self.tls.wrap_socket(sock, server_hostname="127.0.0.1") if self.tls else sock
 
     def request(self, method, path, body=None, headers=None, connection=None, expect=None):
         """One request; its reply is checked against openapi.json."""
@@ -284,6 +293,15 @@ class Case(unittest.TestCase):
         self.assertEqual(reply.json["status"], status)
         self.assertEqual(reply.json["request_id"], reply.header("X-Request-Id"))
         return reply
+
+
+def make_certificate(folder, name="kennel"):
+    """Of 127.0.0.1, signed by itself; the names of its file and its key's."""
+    cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    return cert, key
 
 
 # -- pictures and archives --------------------------------------------------------------------------------

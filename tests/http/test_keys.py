@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
-from kennel_test import KENNEL, KENNELD, V1, Case, Daemon, Reply, until
+from kennel_test import KENNEL, KENNELD, V1, Case, Daemon, Reply, make_certificate, until
 
 ROLES = ["score", "train", "promote", "admin"]
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -224,11 +224,6 @@ class KeysFile(unittest.TestCase):
 
 @unittest.skipUnless(shutil.which("openssl"), "needs the program openssl to make certificates")
 class Tls(unittest.TestCase):
-    def certificate(self, name):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
-                        "-keyout", self.key, "-out", self.cert], check=True, capture_output=True)
-
     def ask(self, path="/", version=None):
         context = ssl.create_default_context(cafile=self.cert)
         if version:
@@ -243,8 +238,7 @@ class Tls(unittest.TestCase):
 
     def test_https_and_a_new_certificate(self):
         with tempfile.TemporaryDirectory() as folder:
-            self.cert, self.key = f"{folder}/cert.pem", f"{folder}/key.pem"
-            self.certificate("first")
+            self.cert, self.key = make_certificate(folder, "first")
             log = open(f"{folder}/log", "w+")
             process = subprocess.Popen([KENNELD, "--state", f"{folder}/state", "--listen", "127.0.0.1:0", "--port-file",
                                         f"{folder}/port", "--tls-cert", self.cert, "--tls-key", self.key], stderr=log)
@@ -263,7 +257,7 @@ class Tls(unittest.TestCase):
                 run = lambda **more: subprocess.run([KENNEL, "dataset", "list"], env={**env, **more},
                                                     capture_output=True, timeout=60).returncode
                 self.assertEqual((run(), run(KENNEL_CA=self.cert)), (5, 0))
-                self.certificate("second")
+                make_certificate(folder, "second")
                 process.send_signal(signal.SIGHUP)
                 def trusted():
                     try:

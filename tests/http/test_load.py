@@ -1,14 +1,18 @@
 """Scoring stays right and answers whatever happens beside it: deadlines, a full queue, clients that go away or are
 slow, thousands of idle connections, more models than memory, a version that is broken, versions that change."""
+import contextlib
 import glob
 import os
 import re
 import resource
+import shutil
 import socket
+import ssl
+import tempfile
 import threading
 import unittest
 
-from kennel_test import COLORS, V1, Case, Daemon, color_files, make_model, png, png_file, tar, until
+from kennel_test import COLORS, V1, Case, Daemon, color_files, make_certificate, make_model, png, png_file, tar, until
 from test_metrics import read
 
 PICTURE = png(40, 36, (198, 62, 52), 77)
@@ -114,13 +118,53 @@ class Queue(Case):
             gone = [send_score(self.daemon, SLOW_PICTURE) for _ in range(2)]
             until(lambda: self.waiting() in (0, 2))
             for sock in gone:
-                sock.close()
+                self.leave(sock)
             self.assertIn(b" 200 OK", read_all(first))
             until(lambda: self.waiting() == 0)
             return self.dropped("client_gone") >= before + 1
 
         until(attempt)
         self.daemon.post(PATH, PICTURE, 200)
+
+    def leave(self, sock):
+        sock.close()
+
+
+@unittest.skipUnless(shutil.which("openssl"), "needs the program openssl to make certificates")
+class TlsQueue(Queue):
+    """The same over TLS, from clients that say goodbye before they close."""
+    newest = ssl.TLSVersion.TLSv1_3
+
+    def setUp(self):
+        self.left = []
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.daemon = Daemon(*cls.options, certificate=make_certificate(cls.folder.name))
+        cls.daemon.tls.maximum_version = cls.newest
+        make_model(cls.daemon, "colors")
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.folder.cleanup()
+
+    def leave(self, sock):
+        sock.setblocking(False)
+        self.left.append(sock)
+        with contextlib.suppress(ssl.SSLError):  # there is no goodbye of the server while it works
+            sock.unwrap()
+        with contextlib.suppress(OSError):  # it was faster, and is gone itself
+            sock.shutdown(socket.SHUT_WR)
+
+    def tearDown(self):
+        for sock in self.left:
+            sock.close()
+
+
+class OldTlsQueue(TlsQueue):
+    newest = ssl.TLSVersion.TLSv1_2
 
 
 class Rude(unittest.TestCase):
