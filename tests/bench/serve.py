@@ -6,7 +6,8 @@ over keep-alive, the same at 50 % and 90 % of that, and one picture at a time. T
 shared folder under gunicorn, as many workers as cores) with the workshop's JSON, and ours with the same bodies.
 Load comes from bench_serve_load on the same cores, so its own work is part of what is measured.
 
---swaps N: promotions and rollbacks under full load. --training SECONDS: scoring beside retrains one after the other.
+--swaps N: promotions and rollbacks under full load; a reply that differs from the first of its version is "changed".
+--training SECONDS: scoring, and GET / once a second with a second's patience, beside fine-tunes one after the other.
 The peer needs Debian's gunicorn, python3-flask, python3-torch, python3-torchvision and python3-onnx; it is left out,
 and said so, without them.
 """
@@ -47,7 +48,7 @@ parser.add_argument("--pictures", type=int, default=60, help="different ones tha
 parser.add_argument("--no-peer", action="store_true")
 parser.add_argument("--swaps", type=int, default=0, help="this mode alone, with so many swaps")
 parser.add_argument("--training", type=float, default=0, help="this mode alone, for so many seconds")
-parser.add_argument("--training-recipe", default="{}", help="of the retrains beside scoring, JSON")
+parser.add_argument("--training-recipe", default='{"mode": "fine_tune"}', help="of the jobs beside scoring, JSON")
 args = parser.parse_args()
 shared = pathlib.Path(args.shared)
 backbone = shared / "backbones" / (args.backbone + ".onnx")
@@ -238,10 +239,10 @@ def print_rows(rows):
 # -- beside other work -----------------------------------------------------------------------------------
 
 class Beside:
-    """A load in the background, which ends with what it stands beside."""
+    """A load in the background, which ends with what it stands beside. end: is called until a work under way ends."""
 
-    def __init__(self, work):
-        self.failed, self.stop = None, threading.Event()
+    def __init__(self, work, end=lambda: None):
+        self.failed, self.stop, self.end = None, threading.Event(), end
         self.thread = threading.Thread(target=self.run, args=(work,))
 
     def run(self, work):
@@ -257,7 +258,9 @@ class Beside:
 
     def __exit__(self, *_):
         self.stop.set()
-        self.thread.join()
+        while self.thread.is_alive():
+            self.end()
+            self.thread.join(1)
         if self.failed:
             raise self.failed
 
@@ -267,6 +270,7 @@ def swaps(d, raw):
     path = f"{V1}/models/fp32/score"
     first = d.get(f"{V1}/models/fp32")["production"]
     second = retrain(d, "fp32", {"precision": "fp32", "penalty": 5.0})
+    load(d.port, path, "image/jpeg", 2 * CORES, 0, raw, 2)
     calm = load(d.port, path, "image/jpeg", 2 * CORES, 0, raw)
     parts, early = [], None
     with Beside(lambda: parts.append(load(d.port, path, "image/jpeg", 2 * CORES, 0, raw))):
@@ -279,7 +283,7 @@ def swaps(d, raw):
         took = time.monotonic() - start
         late = status(d.process.pid, "VmRSS")
     return {"bench": "serve-swaps", "swaps": args.swaps, "seconds": took, "good": sum(p["good"] for p in parts),
-            "bad": sum(p["bad"] for p in parts), "calm_p99_ms": calm["p99_ms"], "p99_ms": max(p["p99_ms"] for p in parts),
+            "bad": sum(p["bad"] for p in parts), "changed": sum(p["changed"] for p in parts), "calm_p99_ms": calm["p99_ms"], "p99_ms": max(p["p99_ms"] for p in parts),
             "slowest_ms": max(p["max_ms"] for p in parts),
             "slowest_over_calm_p99": max(p["max_ms"] for p in parts) / calm["p99_ms"],
             "resident_early_mb": early, "resident_late_mb": late}
@@ -297,16 +301,27 @@ def probe(d, slowest):
     time.sleep(max(0, 1 - took))
 
 
+def train(d, recipe, states):
+    """With a seed that was not seen, so that nothing is there already."""
+    job = d.post(f"{V1}/models/int8/retrain", {"seed": 100 + len(states), "recipe": recipe}, 202).json["id"]
+    states.append(d.wait_job(job)["state"])
+
+
+def cancel_all(d):
+    for job in d.get(f"{V1}/jobs?state=running")["jobs"]:
+        d.post(f"{V1}/jobs/{job['id']}/cancel")
+
+
 def training(d, raw):
-    """At half of what the idle machine can do, first idle, then beside retrains with seeds that were not seen."""
-    path, seeds, slowest = f"{V1}/models/fp32/score", iter(range(100, 1 << 30)), []
+    """At half of what the idle machine can do, first idle, then beside jobs that train."""
+    path, states, slowest = f"{V1}/models/fp32/score", [], []
     recipe = json.loads(args.training_recipe)
     rate = load(d.port, path, "image/jpeg", 2 * CORES, 0, raw)["per_s"] / 2
     idle = load(d.port, path, "image/jpeg", 16, rate, raw, args.training)
-    with Beside(lambda: retrain(d, "int8", recipe, next(seeds))), Beside(lambda: probe(d, slowest)):
+    with Beside(lambda: train(d, recipe, states), lambda: cancel_all(d)), Beside(lambda: probe(d, slowest)):
         busy = load(d.port, path, "image/jpeg", 16, rate, raw, args.training)
     return {"bench": "serve-training", "seconds": args.training, "recipe": recipe, "per_s": rate,
-            "retrains": next(seeds) - 100, "idle_p99_ms": idle["p99_ms"], "busy_p99_ms": busy["p99_ms"],
+            "jobs": states, "idle_p99_ms": idle["p99_ms"], "busy_p99_ms": busy["p99_ms"],
             "ratio": busy["p99_ms"] / idle["p99_ms"], "bad": idle["bad"] + busy["bad"], "probes": len(slowest),
             "probes_missed": slowest.count(float("inf")), "probe_slowest_ms": 1000 * max(slowest)}
 

@@ -1,6 +1,8 @@
 /* Requests over keep-alive connections, one thread each, which wait for nothing but the server.
  * With a rate, requests start when they are due and not when a reply has come: a latency counts
  * from then, so that a server that stalls is charged for all that it kept waiting.
+ * One body has one answer from one version (X-Kennel-Version): a reply that differs from the first
+ * of its kind is told as "changed", so that a version with another's labels or numbers is seen.
  * usage: bench_serve_load PORT PATH TYPE SECONDS CONNECTIONS RATE BODY...
  * RATE in requests a second, 0: as fast as replies come. BODY: files, sent in turn. */
 #include "data/base/clock.h"
@@ -20,10 +22,22 @@
 #include <unistd.h>
 
 enum { SAMPLES_MAX = 1 << 20, REPLY_MAX = 1 << 16, BODY_MAX = 64 << 20, PATIENCE_S = 30 };
+enum { VERSIONS_MAX = 16 };
+
+/* What each version answered first. */
+struct answers {
+    int count;
+    struct {
+        long version;
+        uint64_t hash;
+    } of[VERSIONS_MAX];
+};
 
 struct load {
     int port;
     struct buf *requests; /* [count] heads and bodies */
+    pthread_mutex_t mu;
+    struct answers *answers; /* [count]; guarded by mu */
     size_t count;
     double rate;
     int64_t start_us, until_us;
@@ -35,7 +49,7 @@ struct client {
     pthread_t thread;
     int fd;     /* -1: closed */
     double *ms; /* [SAMPLES_MAX] of the good ones */
-    size_t good, bad;
+    size_t good, bad, changed;
 };
 
 static void must(enum err_code code, const struct err *e)
@@ -83,13 +97,36 @@ static bool send_all(int fd, const struct buf *b)
     return true;
 }
 
+struct reply {
+    int status;
+    bool closes;
+    long version;  /* 0: it does not say */
+    uint64_t hash; /* of its predictions */
+};
+
+/* FNV-1a. What comes before "predictions" in our own form differs with each reply (its id). */
+static uint64_t hash_body(const char *body, const char *end)
+{
+    const char *from = strstr(body, "\"predictions\"");
+    uint64_t hash = 0xcbf29ce484222325;
+    for (const char *c = from ? from : body; c < end; c++)
+        hash = (hash ^ (uint8_t)*c) * 0x100000001b3;
+    return hash;
+}
+
+/* Of a header in text, whose head ends there; NULL: it has none of that name. */
+static const char *header(const char *text, const char *end, const char *name)
+{
+    const char *at = strcasestr(text, name);
+    return at && at < end ? at + strlen(name) : NULL;
+}
+
 /* One reply with a Content-Length. False: none came. */
-static bool read_reply(int fd, int *ret_status, bool *ret_close)
+static bool read_reply(int fd, struct reply *ret)
 {
     char text[REPLY_MAX];
-    size_t got = 0, whole = SIZE_MAX;
-    *ret_status = 0;
-    *ret_close = false;
+    size_t got = 0, head = 0, whole = SIZE_MAX;
+    *ret = (struct reply){ .closes = true };
     while (got < whole) {
         ssize_t n = recv(fd, text + got, sizeof text - 1 - got, 0);
         if (n <= 0)
@@ -98,31 +135,52 @@ static bool read_reply(int fd, int *ret_status, bool *ret_close)
         text[got] = 0;
         const char *end = whole == SIZE_MAX ? strstr(text, "\r\n\r\n") : NULL;
         if (end) {
-            const char *length = strcasestr(text, "\r\nContent-Length:");
-            if (!length || sscanf(text, "HTTP/1.%*d %d", ret_status) != 1)
+            const char *length = header(text, end, "\r\nContent-Length:");
+            if (!length || sscanf(text, "HTTP/1.%*d %d", &ret->status) != 1)
                 return false;
-            whole = (size_t)(end + 4 - text) + strtoul(length + 17, NULL, 10);
-            const char *close_it = strcasestr(text, "\r\nConnection: close");
-            *ret_close = close_it && close_it < end;
+            head = (size_t)(end + 4 - text);
+            whole = head + strtoul(length, NULL, 10);
+            ret->closes = header(text, end, "\r\nConnection: close");
+            const char *version = header(text, end, "\r\nX-Kennel-Version:");
+            ret->version = version ? strtol(version, NULL, 10) : 0;
         }
         if (got == sizeof text - 1 && got < whole)
             return false;
     }
+    ret->hash = hash_body(text + head, text + whole);
     return true;
 }
 
-static void one(struct client *c, const struct buf *request, int64_t due_us)
+static bool is_first_or_same(struct load *l, size_t body, const struct reply *r)
 {
-    int status = 0;
-    bool over = true;
+    struct answers *a = &l->answers[body];
+    pthread_mutex_lock(&l->mu);
+    int at = 0;
+    while (at < a->count && a->of[at].version != r->version)
+        at++;
+    bool same = at == a->count ? at < VERSIONS_MAX : a->of[at].hash == r->hash;
+    if (at == a->count && same) {
+        a->of[at].version = r->version;
+        a->of[at].hash = r->hash;
+        a->count++;
+    }
+    pthread_mutex_unlock(&l->mu);
+    return same;
+}
+
+static void one(struct client *c, size_t body, int64_t due_us)
+{
+    struct reply reply = { .closes = true };
     if (c->fd < 0)
         c->fd = dial(c->load->port);
-    bool ok = c->fd >= 0 && send_all(c->fd, request) && read_reply(c->fd, &status, &over);
-    if (ok && status == 200)
+    bool ok = c->fd >= 0 && send_all(c->fd, &c->load->requests[body]) && read_reply(c->fd, &reply);
+    if (ok && reply.status == 200) {
         c->ms[c->good++] = (double)(clock_monotonic_us() - due_us) / 1000;
-    else
+        c->changed += !is_first_or_same(c->load, body, &reply);
+    } else {
         c->bad++;
-    if ((!ok || over) && c->fd >= 0) {
+    }
+    if ((!ok || reply.closes) && c->fd >= 0) {
         close(c->fd);
         c->fd = -1;
     }
@@ -143,7 +201,7 @@ static void *run(void *context)
         }
         if (due >= l->until_us)
             break;
-        one(c, &l->requests[number % l->count], due);
+        one(c, number % l->count, due);
     }
     if (c->fd >= 0)
         close(c->fd);
@@ -176,19 +234,21 @@ static struct buf make_request(const char *path, const char *type, const char *f
 
 static void report(struct client *clients, int connections, double seconds)
 {
-    size_t good = 0, bad = 0, at = 0;
+    size_t good = 0, bad = 0, changed = 0, at = 0;
     for (int i = 0; i < connections; i++) {
         good += clients[i].good;
         bad += clients[i].bad;
+        changed += clients[i].changed;
     }
     double *all = need(calloc(good + 1, sizeof *all)); /* one more: there may be none */
     for (int i = 0; i < connections; i++)
         for (size_t k = 0; k < clients[i].good; k++)
             all[at++] = clients[i].ms[k];
     qsort(all, good, sizeof *all, by_size);
-    printf("{\"good\": %zu, \"bad\": %zu, \"per_s\": %.2f, \"p50_ms\": %.4f, \"p99_ms\": %.4f, "
+    printf("{\"good\": %zu, \"bad\": %zu, \"changed\": %zu, \"per_s\": %.2f, \"p50_ms\": %.4f, "
+           "\"p99_ms\": %.4f, "
            "\"p999_ms\": %.4f, \"max_ms\": %.4f}\n",
-           good, bad, (double)good / seconds, all[good / 2], all[good * 99 / 100],
+           good, bad, changed, (double)good / seconds, all[good / 2], all[good * 99 / 100],
            all[good * 999 / 1000], all[good ? good - 1 : 0]);
     free(all);
 }
@@ -206,6 +266,8 @@ int main(int argc, char **argv)
     if (connections < 1 || connections > 1024 || seconds <= 0)
         return 2;
     l.requests = need(calloc(l.count, sizeof *l.requests));
+    l.answers = need(calloc(l.count, sizeof *l.answers));
+    pthread_mutex_init(&l.mu, NULL);
     for (size_t i = 0; i < l.count; i++)
         l.requests[i] = make_request(argv[2], argv[3], argv[7 + i]);
     struct client *clients = need(calloc((size_t)connections, sizeof *clients));
@@ -227,5 +289,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < l.count; i++)
         buf_fini(&l.requests[i]);
     free(l.requests);
+    free(l.answers);
+    pthread_mutex_destroy(&l.mu);
     return 0;
 }
