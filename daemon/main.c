@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -534,6 +535,18 @@ static void allow_open_files(int connections)
     }
 }
 
+/* glibc learns from what is freed that blocks of megabytes may come from a heap, and makes up to 8
+ * heaps a core: a version's file and weights stay behind in each whose thread ever loaded one (85
+ * MB became 330 after 40 promotions of MobileNetV2 under load). So what is large is always mapped,
+ * and goes back to the system when it is freed. */
+static void give_memory_back(void)
+{
+    enum { LARGE = 256 << 10, SPARE = 1 << 20, HEAPS = 2 };
+    mallopt(M_MMAP_THRESHOLD, LARGE);
+    mallopt(M_TRIM_THRESHOLD, SPARE);
+    mallopt(M_ARENA_MAX, HEAPS);
+}
+
 /* A socket that systemd has opened for us takes the place of --listen. */
 static enum err_code adopt_socket(struct server_options *o, struct err *e)
 {
@@ -611,6 +624,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* past `ulimit -f` a write fails like on a full disk */
 
+    give_memory_back();
     allow_open_files(o.server.max_connections);
     struct parts parts = { 0 };
     enum err_code r = adopt_socket(&o.server, &e);

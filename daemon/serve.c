@@ -17,6 +17,11 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Whoever moves an alias can wait; those who score cannot. */
+enum { LOAD_NICE = 10 };
 
 struct serve {
     struct state *state;   /* borrowed */
@@ -48,14 +53,47 @@ void serve_release(struct serve_ref *r)
         snapshot_free(r);
 }
 
-enum err_code serve_load(struct serve *v, const char *model, int64_t version,
-                         struct serve_ref **ret, struct err *e)
+static enum err_code load(struct serve *v, const char *model, int64_t version,
+                          struct serve_ref **ret, struct err *e)
 {
     enum err_code r = snapshot_load(v, v->state, model, version, ret, e);
     /* A name that nobody checked is not to become a label. */
     if (r != ERR_MODEL_UNKNOWN && r != ERR_VERSION_UNKNOWN)
         meter_add(v->meters, SERVE_LOADS, (const char *[]){ model, r ? "failed" : "ok" }, 1);
     return r;
+}
+
+struct aside {
+    struct serve *serve;
+    const char *model;
+    int64_t version;
+    struct serve_ref *ref; /* the thread's results, as is all below */
+    enum err_code code;
+    struct err err;
+};
+
+static void *load_aside(void *context)
+{
+    struct aside *a = context;
+    pthread_setname_np(pthread_self(), "load");
+    setpriority(PRIO_PROCESS, (id_t)gettid(), LOAD_NICE); /* to lower it cannot fail */
+    a->code = load(a->serve, a->model, a->version, &a->ref, &a->err);
+    return NULL;
+}
+
+/* On a thread of its own, because a thread that has lowered its priority may not raise it again. */
+enum err_code serve_load(struct serve *v, const char *model, int64_t version,
+                         struct serve_ref **ret, struct err *e)
+{
+    struct aside a = { .serve = v, .model = model, .version = version };
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, load_aside, &a))
+        return load(v, model, version, ret, e);
+    pthread_join(thread, NULL);
+    if (a.code)
+        return err_set(e, a.code, "%s", a.err.message);
+    *ret = a.ref;
+    return ERR_OK;
 }
 
 /* What was given up for the memory. */
@@ -178,7 +216,7 @@ static enum err_code fill(struct serve *v, struct serve_slot *slot, struct serve
     int64_t version = slot->version;
     slot->loading = true;
     pthread_mutex_unlock(&v->mu);
-    enum err_code r = serve_load(v, slot->name, version, &loaded, e);
+    enum err_code r = load(v, slot->name, version, &loaded, e);
     pthread_mutex_lock(&v->mu);
     slot->loading = false;
     pthread_cond_broadcast(&v->loaded);
@@ -312,7 +350,7 @@ static enum err_code load_version(struct serve *v, const char *model, int64_t ve
                                   struct serve_ref **ret, struct err *e)
 {
     struct serve_ref *r = NULL;
-    enum err_code code = serve_load(v, model, version, &r, e);
+    enum err_code code = load(v, model, version, &r, e);
     if (code)
         return code;
     pthread_mutex_lock(&v->mu);
@@ -402,7 +440,7 @@ static enum err_code add_production(struct serve *v, const char *model, int64_t 
     if (r)
         return r;
     struct err failure = { .code = ERR_OK };
-    if (serve_load(v, model, version, &slot->current, &failure)) {
+    if (load(v, model, version, &slot->current, &failure)) {
         err_set(&slot->failure, failure.code,
                 "version %" PRId64 " of model \"%s\" cannot be loaded: %s", version, model,
                 failure.message);

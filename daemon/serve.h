@@ -34,7 +34,8 @@ void serve_free(struct serve *v);
 /* Every production version has been loaded and warmed, but for what was unloaded on a word. */
 bool serve_ready(struct serve *v);
 
-/* Loads and warms a version without showing it to anybody; the caller owns the reference. */
+/* Loads and warms a version without showing it to anybody; the caller owns the reference. At a low
+ * priority, because those who score are not to notice; the caller waits. */
 enum err_code serve_load(struct serve *v, const char *model, int64_t version,
                          struct serve_ref **ret, struct err *e) MUST_USE;
 /* Takes the reference: it is production for its model from now on. Whoever moves an alias in the
