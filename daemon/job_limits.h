@@ -1,8 +1,10 @@
 /* job_limits.h -- what one training job may take.
  *
- *   seconds   of an attempt, by the wall clock; past it the job fails, `deadline`
+ *   seconds   that the job runs, by the wall clock, all its attempts together (not the time in the
+ *             queue); past it the job fails, `deadline`
  *   memory    bytes of the worker's data (RLIMIT_DATA); past it the job fails, `no_memory`
- *   threads   of the worker; no more than the daemon gives it anyway
+ *   threads   that compute; no more than the daemon gives it anyway. Where pictures are looked at
+ *             anew in each epoch, as many again decode them ahead
  *   nice      0..19: ordinary scheduling with that niceness; null: idle priority, below
  *             everybody's
  *

@@ -10,6 +10,7 @@
 #include "nn/latency.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
@@ -68,19 +69,25 @@ static bool die_with_parent(void)
     return getppid() == parent;
 }
 
-/* Scoring goes before training. Threads made later inherit it. */
-static void yield_cpu(void)
-{
-    const struct sched_param none = { 0 };
-    if (sched_setscheduler(0, SCHED_IDLE, &none) < 0)
-        (void)setpriority(PRIO_PROCESS, 0, NICE_LOWEST);
-}
-
+/* Scoring goes before training. Threads made later inherit it. Idle priority is not for trying out:
+ * without privileges there is no way back from it. */
 static void set_priority(const struct job_limits *limits)
 {
     const struct sched_param none = { 0 };
-    if (limits->nice >= 0 && sched_setscheduler(0, SCHED_OTHER, &none) == 0)
+    if (limits->nice >= 0)
         (void)setpriority(PRIO_PROCESS, 0, (int)limits->nice);
+    else if (sched_setscheduler(0, SCHED_IDLE, &none) < 0)
+        (void)setpriority(PRIO_PROCESS, 0, NICE_LOWEST);
+}
+
+/* Where memory runs out the kernel shall end this process, which is started again or told of, and
+ * not the daemon, which serves. */
+static void offer_to_oom(void)
+{
+    static const char worst[] = "1000";
+    CLEANUP(cleanup_fd) int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || file_write_all(fd, worst, sizeof worst - 1, "oom_score_adj", NULL))
+        return; /* no reason not to train */
 }
 
 /* False when nobody reads any more. A line lost for lack of memory is no reason to lose the job. */
@@ -220,10 +227,13 @@ static void end_in_time(void *context)
 static enum err_code run_limited(struct worker *w, struct err *e)
 {
     struct deadline *deadline = NULL;
+    CLEANUP(cleanup_free) char *spent = NULL;
     set_priority(&w->limits);
-    enum err_code r = limit_memory(&w->limits, e);
+    enum err_code r = file_path(&spent, e, "%s/spent", w->folder);
+    if (!r)
+        r = limit_memory(&w->limits, e);
     if (!r && w->limits.seconds)
-        r = deadline_start((int)w->limits.seconds, end_in_time, w, &deadline, e);
+        r = deadline_start((int)w->limits.seconds, spent, end_in_time, w, &deadline, e);
     if (!r)
         r = train(w, e);
     deadline_stop(deadline);
@@ -240,7 +250,7 @@ int worker_main(const char *state_dir, const char *job)
     reset_signals();
     if (!die_with_parent())
         return 1;
-    yield_cpu();
+    offer_to_oom();
     enum err_code r = open_state(&w, state_dir, job, &e);
     if (!r)
         r = read_spec(&w, &e);

@@ -7,7 +7,9 @@
  * failure the last line is
  * {"error":{"code":"disk_full","message":"..."}} and the exit status 1.
  * Keeps to the job's limits (daemon/job_limits.h). Without `nice` it runs at idle CPU priority
- * (SCHED_IDLE). jobs/ID/checkpoint is where a training that was killed goes on. */
+ * (SCHED_IDLE); where memory runs out it is what the kernel ends first. jobs/ID/checkpoint is where
+ * a training that was killed goes on, jobs/ID/spent the time that it has taken (daemon/deadline.h).
+ */
 #ifndef KENNEL_WORKER_H
 #define KENNEL_WORKER_H
 

@@ -4,11 +4,14 @@
 #include "data/base/json.h"
 #include "tests/unit/nn/tiny.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static const struct tiny_part parts[] = {
@@ -41,7 +44,8 @@ static void job_path(const struct tiny *t, const char *job, const char *name, ch
 
 static const struct job_limits no_limits = { .nice = -1 };
 
-static void write_spec(struct tiny *t, const char *job, int threads)
+static void write_limited_spec(struct tiny *t, const char *job, int threads,
+                               const struct job_limits *limits)
 {
     struct retrain_spec spec = { .manifest = tiny_dataset(t, parts, 4),
                                  .backbone = t->backbone,
@@ -53,12 +57,17 @@ static void write_spec(struct tiny *t, const char *job, int threads)
     char path[200];
     buf_init(&text, 1 << 16);
     assert_int_equal(recipe_parse(NULL, &spec.recipe, NULL), ERR_OK);
-    assert_int_equal(spec_to_json(&spec, &no_limits, &object, NULL), ERR_OK);
+    assert_int_equal(spec_to_json(&spec, limits, &object, NULL), ERR_OK);
     assert_int_equal(json_write(object, &text, NULL), ERR_OK);
     job_path(t, job, "", path);
     assert_int_equal(file_mkdirs(path, NULL), ERR_OK);
     job_path(t, job, "spec.json", path);
     assert_int_equal(file_write_atomic(path, text.data, text.len, NULL), ERR_OK);
+}
+
+static void write_spec(struct tiny *t, const char *job, int threads)
+{
+    write_limited_spec(t, job, threads, &no_limits);
 }
 
 /* The worker in a child with its standard output in a pipe; *ret_out reads it. */
@@ -245,26 +254,125 @@ static int wait_until_it_reads(struct tiny *t, const char *job)
     return fd;
 }
 
+/* As whoever is not root. */
+static void drop_privilege(int capability)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) < 0)
+        _exit(98);
+    data[0].effective &= ~(1u << capability);
+    data[0].permitted &= ~(1u << capability);
+    if (syscall(SYS_capset, &header, data) < 0)
+        _exit(97);
+}
+
+/* A worker in the midst of its job: its first line finds the pipe full. */
+static pid_t start_stuck(const struct tiny *t, const char *job, int *ret_out)
+{
+    int ends[2];
+    char line[4096];
+    memset(line, '\n', sizeof line);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    while (write(ends[1], line, sizeof line) > 0)
+        continue;
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        drop_privilege(CAP_SYS_NICE);
+        _exit(worker_main(t->folder, job));
+    }
+    assert_true(child > 0);
+    close(ends[1]);
+    *ret_out = ends[0];
+    return child;
+}
+
+static bool is_idle(pid_t child)
+{
+    return sched_getscheduler(child) == SCHED_IDLE || getpriority(PRIO_PROCESS, (id_t)child) == 19;
+}
+
+static bool is_nice_5(pid_t child)
+{
+    return sched_getscheduler(child) == SCHED_OTHER && getpriority(PRIO_PROCESS, (id_t)child) == 5;
+}
+
+static bool is_first_to_go(pid_t child)
+{
+    CLEANUP(buf_fini) struct buf text;
+    char path[64];
+    buf_init(&text, 64);
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)child);
+    assert_int_equal(file_read(path, &text, NULL), ERR_OK);
+    return strtol((const char *)text.data, NULL, 10) == 1000;
+}
+
+static void becomes(pid_t child, bool (*is_so)(pid_t child))
+{
+    enum { TRIES = 30000 };
+    for (int i = 0; i < TRIES; i++) {
+        if (is_so(child))
+            return;
+        usleep(1000);
+    }
+    fail_msg("priority %d, niceness %d", sched_getscheduler(child),
+             getpriority(PRIO_PROCESS, (id_t)child));
+}
+
 static void runs_at_idle_priority_and_ends_on_sigterm(void **state)
 {
     struct tiny *t = *state;
     CLEANUP(buf_fini) struct buf out;
     int fd;
-    make_endless_job(t, "endless");
+    write_spec(t, "stuck", 1);
     /* What the daemon blocks must not reach the worker. */
     sigset_t term, old;
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     sigprocmask(SIG_BLOCK, &term, &old);
-    pid_t child = start(t, "endless", 0, &fd);
+    pid_t child = start_stuck(t, "stuck", &fd);
     sigprocmask(SIG_SETMASK, &old, NULL);
-    int spec = wait_until_it_reads(t, "endless");
-    assert_true(sched_getscheduler(child) == SCHED_IDLE ||
-                getpriority(PRIO_PROCESS, (id_t)child) == 19);
+    becomes(child, is_idle);
+    becomes(child, is_first_to_go);
     kill(child, SIGTERM);
     int status = finish(child, fd, &out);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
-    close(spec);
+}
+
+static void keeps_to_its_niceness_without_privileges(void **state)
+{
+    struct tiny *t = *state;
+    CLEANUP(buf_fini) struct buf out;
+    int fd;
+    write_limited_spec(t, "nice", 1, &(struct job_limits){ .nice = 5 });
+    pid_t child = start_stuck(t, "nice", &fd);
+    becomes(child, is_nice_5);
+    kill(child, SIGKILL);
+    (void)finish(child, fd, &out);
+}
+
+/* The time that earlier attempts took counts. */
+static void ends_when_all_attempts_have_taken_its_seconds(void **state)
+{
+    struct tiny *t = *state;
+    CLEANUP(buf_fini) struct buf out;
+    const int64_t spent_us = INT64_C(3600000000);
+    char path[200];
+    int fd;
+    write_limited_spec(t, "slow", 1, &(struct job_limits){ .seconds = 3600, .nice = 0 });
+    job_path(t, "slow", "spent", path);
+    assert_int_equal(file_write_atomic(path, &spent_us, sizeof spent_us, NULL), ERR_OK);
+    pid_t child = start_stuck(t, "slow", &fd);
+    int status = finish(child, fd, &out);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    assert_last_line_is_error(&out, "deadline");
+    assert_false(has_output(t, "slow", "report.json"));
 }
 
 static void dies_with_its_parent(void **state)
@@ -303,6 +411,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_specification_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(full_disk_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(runs_at_idle_priority_and_ends_on_sigterm, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(keeps_to_its_niceness_without_privileges, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(ends_when_all_attempts_have_taken_its_seconds, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(dies_with_its_parent, set_up, tear_down),
     };
