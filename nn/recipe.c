@@ -4,6 +4,7 @@
 #include "data/base/json.h"
 #include "data/preprocess.h"
 #include "nn/recipe_augment.h"
+#include "nn/recipe_defaults.h"
 
 #include <string.h>
 
@@ -21,7 +22,7 @@ enum {
     CACHED = HEAD | PARTIAL,
     ALL = HEAD | BODY
 };
-enum { CHOICES_MAX = 4, VIEWS_AUGMENTED = 5 };
+enum { CHOICES_MAX = 4 };
 
 #define AT(member) offsetof(struct recipe, member)
 
@@ -94,93 +95,6 @@ static int kind_of(const struct recipe *r)
     return r->mode == RECIPE_HEAD && r->solver == RECIPE_SGD ? HEAD_SGD : kinds[r->mode];
 }
 
-/* --- defaults -------------------------------------------------------------------------------- */
-
-static const struct recipe base = {
-    .balanced_auto = true,
-    .precision = PRECISION_AUTO,
-    .precision_margin = 0.005,
-    .views = 1,
-    .folds = 5,
-    .epochs = 10,
-    .batch = 32,
-    .learning_rate = 0.01,
-    .momentum = 0.9,
-    .schedule = SCHEDULE_COSINE,
-    .every = 7,
-    .factor = 0.1,
-    .validation = 0.15,
-    .body_factor = 1,
-    .cut = "auto",
-    .cut_share = 0.2,
-    .cut_bytes = INT64_C(2000000000),
-};
-
-static void set_workshop(struct recipe *r)
-{
-    r->solver = RECIPE_SGD;
-    r->batch = 128;
-    r->learning_rate = 0.001;
-    r->schedule = SCHEDULE_STEP;
-    r->validation = 0;
-    r->norm = RECIPE_NORM_BATCH;
-    r->start = RECIPE_START_RANDOM;
-    r->has_augment = true;
-    r->augment = (struct augment)AUGMENT_WORKSHOP;
-    r->views = r->epochs + 1;
-}
-
-/* What each mode does best with on the data sets tried (README). */
-static void set_defaults(struct recipe *r, int mode, int preset)
-{
-    *r = base;
-    r->mode = mode;
-    r->preset = preset;
-    if (preset == RECIPE_WORKSHOP) {
-        set_workshop(r);
-        return;
-    }
-    switch ((enum recipe_mode)mode) {
-    case RECIPE_HEAD:
-        break;
-    case RECIPE_PARTIAL:
-        r->epochs = 20;
-        r->learning_rate = 0.001;
-        r->clip = 1;
-        r->weight_decay = 1e-4;
-        r->warmup = 1;
-        r->patience = 5;
-        break;
-    case RECIPE_FINE_TUNE:
-        r->learning_rate = 0.001;
-        r->clip = 1;
-        r->weight_decay = 1e-4;
-        r->warmup = 1;
-        r->patience = 4;
-        r->body_factor = 0.1;
-        r->has_augment = true;
-        r->augment = (struct augment){
-            .scale_low = 0.4, .scale_high = 1, .ratio_low = 0.75, .ratio_high = 4.0 / 3, .flip = 0.5
-        };
-        break;
-    case RECIPE_SCRATCH:
-        r->epochs = 60;
-        r->batch = 64;
-        r->learning_rate = 0.05;
-        r->nesterov = true;
-        r->weight_decay = 5e-4;
-        r->warmup = 3;
-        r->norm = RECIPE_NORM_BATCH;
-        r->has_augment = true;
-        r->augment = (struct augment){ .scale_low = 0.25,
-                                       .scale_high = 1,
-                                       .ratio_low = 0.75,
-                                       .ratio_high = 4.0 / 3,
-                                       .flip = 0.5 };
-        break;
-    }
-}
-
 /* --- parsing --------------------------------------------------------------------------------- */
 
 static enum err_code parse_mode(const char *text, int *ret, struct err *e)
@@ -238,7 +152,7 @@ static enum err_code take_defaults(const json_t *object, struct recipe *r, struc
                        "recipe: \"workshop\" is for the modes head (fixed_feature) and fine_tune, "
                        "not %s",
                        modes[mode]);
-    set_defaults(r, mode, preset.preset);
+    recipe_set_defaults(r, mode, preset.preset);
     return ERR_OK;
 }
 
@@ -303,8 +217,8 @@ static enum err_code check_views(struct recipe *r, bool said, struct err *e)
 {
     if (!(kind_of(r) & CACHED))
         return ERR_OK;
-    if (r->has_augment && !said && r->preset == RECIPE_DEFAULT)
-        r->views = VIEWS_AUGMENTED;
+    if (!said)
+        r->views = recipe_usual_views(r);
     if (r->has_augment && said && r->views < 2)
         return err_set(e, ERR_FIELD_RANGE,
                        "recipe: views must be at least 2 with augment: the centre crop and others");

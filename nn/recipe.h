@@ -23,7 +23,8 @@
  *   views         head, partial: 1, or 2 with the mirrored one too; default 1. With augment: the
  *                 centre crop and views - 1 fixed augmented ones, 2..64, default 5. They go
  *                 through the feature cache. lbfgs takes all; an epoch of sgd takes one of a
- *                 picture, in turn
+ *                 picture, in turn, so that views past the number of epochs are not made. The
+ *                 workshop's default is one for each epoch beside the centre crop
  *   augment       null, "workshop" or an object (nn/recipe_augment.h)
  *
  * training (not head with lbfgs)

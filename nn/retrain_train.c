@@ -135,7 +135,7 @@ static enum err_code choose_pictures(struct retrain *run, struct training *t, st
 
 /* --- the cut --------------------------------------------------------------------------------- */
 
-/* An epoch takes one view of each picture, in turn. */
+/* An epoch takes one view of each picture, in turn: no more of them than there are epochs. */
 static int first_view(const struct recipe *r)
 {
     return r->has_augment ? 1 : 0;
@@ -143,7 +143,8 @@ static int first_view(const struct recipe *r)
 
 static int view_count(const struct recipe *r)
 {
-    return (int)r->views - first_view(r);
+    int64_t views = r->views - first_view(r);
+    return (int)(views < r->epochs ? views : r->epochs);
 }
 
 static enum err_code find_cut(struct retrain *run, struct training *t, struct err *e)

@@ -91,6 +91,32 @@ static void the_workshop(void **state)
     }
 }
 
+/* One view for each epoch beside the centre crop, and none to augment where nothing is augmented.
+ */
+static void the_workshop_looks_anew_in_each_epoch(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t views;
+    } cases[] = {
+        { "\"workshop\"", 11 },
+        { "{\"preset\":\"workshop\",\"epochs\":3}", 4 },
+        { "{\"preset\":\"workshop\",\"epochs\":20}", 21 },
+        { "{\"preset\":\"workshop\",\"epochs\":5000}", RECIPE_VIEWS_MAX },
+        { "{\"preset\":\"workshop\",\"epochs\":3,\"views\":2}", 2 },
+        { "{\"preset\":\"workshop\",\"augment\":null}", 1 },
+        { "{\"mode\":\"partial\",\"augment\":\"workshop\"}", 5 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct recipe r;
+        struct err e = { 0 };
+        if (parse(cases[i].text, &r, &e))
+            fail_msg("%s: %s", cases[i].text, e.message);
+        assert_int_equal(r.views, cases[i].views);
+    }
+}
+
 static void what_is_wrong_is_named(void **state)
 {
     (void)state;
@@ -201,6 +227,7 @@ int main(void)
         cmocka_unit_test(what_is_spelled_out_is_the_same_recipe),
         cmocka_unit_test(a_plain_head_is_spelled_out),
         cmocka_unit_test(the_workshop),
+        cmocka_unit_test(the_workshop_looks_anew_in_each_epoch),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(a_request_over_the_model),
     };
