@@ -1,7 +1,5 @@
 #include "nn/learner_parts.h"
 
-#include "data/base/cleanup.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +133,8 @@ void learner_free(struct learner *l)
     free(l->params);
     free(l->initialisers);
     free(l->users);
+    free(l->uses);
+    free(l->roles);
     free(l->actions);
     free(l->segments);
     free(l->probability);
@@ -226,25 +226,4 @@ enum err_code learner_predict(struct learner *l, int count, const float *x, floa
     if (!r)
         memcpy(ret_probability, l->probability, (size_t)count * (size_t)l->classes * sizeof(float));
     return r;
-}
-
-enum err_code learner_export(const struct learner *l, const struct network_meta_pair *meta,
-                             size_t meta_count, struct buf *ret, struct err *e)
-{
-    struct network copy = *l->network;
-    const float *head[2] = { NULL, NULL };
-    CLEANUP(cleanup_free)
-    struct value *values = malloc((size_t)copy.graph.value_count * sizeof *values);
-    if (!values)
-        return err_set(e, ERR_NOMEM, "no memory to write the network");
-    memcpy(values, copy.graph.values, (size_t)copy.graph.value_count * sizeof *values);
-    copy.graph.values = values;
-    for (int i = 0; i < l->param_count; i++) {
-        if (l->params[i].head)
-            head[head[0] != NULL] = l->params[i].value;
-        else
-            values[l->initialisers[i]].constant.data = l->params[i].value;
-    }
-    return network_export(&copy, l->feature, head[0], head[1], l->classes, meta, meta_count, ret,
-                          e);
 }

@@ -13,71 +13,6 @@ static enum err_code no_memory(struct err *e)
     return err_set(e, ERR_NOMEM, "no memory to prepare training");
 }
 
-int learner_add_param(struct learner *l, const char *name, enum learner_kind kind, size_t count,
-                      const float *value, struct err *e)
-{
-    bool state = kind == LEARNER_NORM_MEAN || kind == LEARNER_NORM_VARIANCE;
-    size_t bytes = (count * sizeof(float) + DNN_ALIGN - 1) / DNN_ALIGN * DNN_ALIGN;
-    struct learner_param *p = &l->params[l->param_count];
-    *p = (struct learner_param){ .name = name, .kind = kind, .count = count };
-    p->value = aligned_alloc(DNN_ALIGN, bytes);
-    p->gradient = state ? NULL : aligned_alloc(DNN_ALIGN, bytes);
-    if (!p->value || (!state && !p->gradient)) {
-        free(p->value);
-        free(p->gradient);
-        (void)no_memory(e);
-        return -1;
-    }
-    l->extra_bytes += state ? bytes : 2 * bytes;
-    memset(p->value, 0, bytes);
-    if (!state)
-        memset(p->gradient, 0, bytes);
-    if (value)
-        memcpy(p->value, value, count * sizeof(float));
-    l->initialisers[l->param_count] = -1;
-    l->users[l->param_count] = 0;
-    return l->param_count++;
-}
-
-/* The initialiser that a value is, also by another name. */
-static int find_initialiser(const struct graph *g, int v)
-{
-    while (v >= 0 && g->values[v].maker >= 0) {
-        const struct node *n = &g->nodes[g->values[v].maker];
-        v = n->op->kind == OP_IDENTITY ? n->in[0] : -1;
-    }
-    return v >= 0 && g->values[v].constant.data && g->values[v].constant.type == TENSOR_F32 ? v
-                                                                                            : -1;
-}
-
-/* Value v of the graph as weight k of a step: a parameter when it is an initialiser, else a
- * constant. */
-static enum err_code set_weight(struct learner *l, struct learner_step *p, int k, int v,
-                                enum learner_kind kind, struct err *e)
-{
-    const struct graph *g = &l->network->graph;
-    struct learner_weight *w = &p->weights[k];
-    const struct tensor *t = &l->frame.values[v];
-    *w = (struct learner_weight){ .param = -1, .value = t->data };
-    p->weight_count = p->weight_count > k ? p->weight_count : k + 1;
-    int init = find_initialiser(g, v);
-    if (init < 0)
-        return ERR_OK;
-    for (int i = 0; i < l->param_count && w->param < 0; i++)
-        if (l->initialisers[i] == init && l->params[i].kind == kind)
-            w->param = i;
-    if (w->param < 0) {
-        w->param = learner_add_param(l, g->values[init].name, kind, (size_t)tensor_count(t),
-                                     g->values[init].constant.data, e);
-        if (w->param < 0)
-            return ERR_NOMEM;
-        l->initialisers[w->param] = init;
-    }
-    l->users[w->param]++;
-    w->value = l->params[w->param].value;
-    return ERR_OK;
-}
-
 static int add_value(struct learner *l, const char *name, const struct tensor *shape)
 {
     struct learner_value *v = &l->values[l->value_count];
@@ -133,9 +68,9 @@ static enum err_code check_shape(const struct op_call *c, const struct tensor *t
 static enum err_code build_conv(struct building *b, struct learner_step *p, const struct step *s,
                                 const struct op_call *c, struct err *e)
 {
-    enum err_code r = set_weight(b->l, p, 0, c->node->in[1], LEARNER_WEIGHT, e);
+    enum err_code r = learner_set_weight(b->l, p, 0, c->node, 1, LEARNER_WEIGHT, e);
     if (!r && c->node->in_count > 2 && c->node->in[2] >= 0)
-        r = set_weight(b->l, p, 1, c->node->in[2], LEARNER_BIAS, e);
+        r = learner_set_weight(b->l, p, 1, c->node, 2, LEARNER_BIAS, e);
     return r ? r : learner_conv_init(b->l, p, s, e);
 }
 
@@ -146,7 +81,7 @@ static enum err_code build_norm(struct building *b, struct learner_step *p, cons
                                                LEARNER_NORM_MEAN, LEARNER_NORM_VARIANCE };
     enum err_code r = ERR_OK;
     for (int k = 0; k < 4 && !r; k++)
-        r = set_weight(b->l, p, k, c->node->in[1 + k], kinds[k], e);
+        r = learner_set_weight(b->l, p, k, c->node, 1 + k, kinds[k], e);
     return r ? r : learner_norm_init(b->l, p, node_float(c->node, "epsilon", 1e-5f), e);
 }
 
@@ -160,9 +95,9 @@ static enum err_code build_inner(struct building *b, struct learner_step *p,
         (gemm && (node_float(n, "alpha", 1) != 1 || node_int(n, "transA", 0))) ||
         (bias && (node_float(n, "beta", 1) != 1 || tensor_count(bias) != c->out[0]->dims[1])))
         return refuse(c, e);
-    enum err_code r = set_weight(b->l, p, 0, n->in[1], LEARNER_WEIGHT, e);
+    enum err_code r = learner_set_weight(b->l, p, 0, n, 1, LEARNER_WEIGHT, e);
     if (!r && bias)
-        r = set_weight(b->l, p, 1, n->in[2], LEARNER_BIAS, e);
+        r = learner_set_weight(b->l, p, 1, n, 2, LEARNER_BIAS, e);
     return r ? r
              : learner_inner_init(b->l, p, w->dims[transposed], w->dims[!transposed], transposed,
                                   e);
@@ -174,22 +109,19 @@ static enum err_code build_binary(struct building *b, struct learner_step *p,
 {
     struct learner *l = b->l;
     for (int i = 0; i < 2; i++) {
-        int v = c->node->in[i], other = b->map[c->node->in[!i]];
+        int other = b->map[c->node->in[!i]];
         if (!c->in[i]->data)
             continue;
         bool trained = tensor_count(c->in[i]) > 1 && other >= 0 && l->values[other].gradient;
         if (c->node->op->kind == OP_PRELU)
             trained = i == 1;
-        enum learner_kind kind = c->node->op->kind == OP_ADD || c->node->op->kind == OP_SUB
-                                     ? LEARNER_BIAS
-                                 : c->node->op->kind == OP_PRELU ? LEARNER_WEIGHT
-                                                                 : LEARNER_NORM_SCALE;
         if (!trained) {
             p->weights[0] = (struct learner_weight){ .param = -1, .value = c->in[i]->data };
             p->weight_count = 1;
             continue;
         }
-        enum err_code r = set_weight(l, p, 0, v, kind, e);
+        enum err_code r =
+            learner_set_weight(l, p, 0, c->node, i, learner_operand_kind(c->node->op->kind), e);
         if (r)
             return r;
     }
@@ -517,7 +449,10 @@ static enum err_code make_room(struct learner *l, struct err *e)
     l->params = calloc(params, sizeof *l->params);
     l->initialisers = calloc(params, sizeof *l->initialisers);
     l->users = calloc(params, sizeof *l->users);
-    if (!l->values || !l->list || !l->params || !l->initialisers || !l->users)
+    l->uses = calloc(params, sizeof *l->uses);
+    l->roles = calloc((size_t)g->value_count + 1, sizeof *l->roles);
+    if (!l->values || !l->list || !l->params || !l->initialisers || !l->users || !l->uses ||
+        !l->roles)
         return no_memory(e);
     return ERR_OK;
 }
@@ -552,6 +487,7 @@ enum err_code learner_build(struct learner *l, const struct learner_options *o, 
         r = make_room(l, e);
     if (r)
         return r;
+    learner_find_roles(l);
     CLEANUP(cleanup_free) int *map = malloc(((size_t)g->value_count + 1) * sizeof *map);
     if (!map)
         return no_memory(e);

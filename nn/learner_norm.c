@@ -171,7 +171,7 @@ static void norm_commit(struct learner *l, struct learner_step *p)
 {
     const struct norm *m = p->state;
     float keep = 1 - l->momentum;
-    if (!p->sums || p->weights[MEAN].param < 0 || p->weights[VARIANCE].param < 0)
+    if (!p->sums)
         return;
     float *mean = l->params[p->weights[MEAN].param].value;
     float *variance = l->params[p->weights[VARIANCE].param].value;
@@ -229,6 +229,9 @@ enum err_code learner_norm_init(struct learner *l, struct learner_step *p, float
     p->scratch = 2 * channels * sizeof(float);
     p->cheap = true;
     p->needs = NEEDS_IN;
-    p->sums = l->norm == LEARNER_NORM_BATCH;
+    /* Where the running statistics are not the file's to change, the batch's must not be used: what
+     * is served would be another function than what is trained. */
+    p->sums = l->norm == LEARNER_NORM_BATCH && p->weights[MEAN].param >= 0 &&
+              p->weights[VARIANCE].param >= 0;
     return ERR_OK;
 }

@@ -1,6 +1,7 @@
 /* learner_parts.h -- what a struct learner holds, for the files that make it up.
  *
  *   learner_build     nodes -> steps         learner_schedule  steps -> segments, rooms
+ *   learner_weights   initialisers -> parameters   learner_export  and back
  *   learner_run       segments on a team     learner           the interface
  *   learner_conv, _norm, _unary, _binary, _pool, _inner, _move: a family of steps each
  *
@@ -121,6 +122,17 @@ struct learner_worker {
     char *scratch; /* [scratch + step_scratch] */
 };
 
+/* What an initialiser is to the whole graph. */
+struct learner_role {
+    unsigned kinds; /* bits of enum learner_kind: what it stands for */
+    int readers;    /* inputs of nodes that read it, also by another name */
+};
+/* A node's input that a parameter stands in. */
+struct learner_use {
+    const struct node *node; /* borrowed */
+    int slot, param;
+};
+
 struct learner {
     const struct network *network; /* borrowed */
     struct frame frame;            /* one item */
@@ -139,8 +151,11 @@ struct learner {
     int step_count, step_max;
     int input, logits; /* values */
     struct learner_param *params;
-    int *initialisers; /* [param_count] graph values; -1: of the head */
-    int *users;        /* [param_count] */
+    int *initialisers;          /* [param_count] graph values; -1: of the head */
+    int *users;                 /* [param_count] */
+    struct learner_use *uses;   /* [use_count] */
+    struct learner_role *roles; /* [graph values] */
+    int use_count;
     int param_count, param_max;
 
     struct learner_action *actions;
@@ -182,8 +197,20 @@ void learner_sum_matrix(struct learner *l, const struct learner_weight *w);
 
 enum err_code learner_build(struct learner *l, const struct learner_options *o, struct err *e)
     MUST_USE;
+
+/* ---- learner_weights.c ---- */
+
 int learner_add_param(struct learner *l, const char *name, enum learner_kind kind, size_t count,
                       const float *value, struct err *e) MUST_USE; /* -1: without memory */
+/* Before any weight is set. */
+void learner_find_roles(struct learner *l);
+/* What the operand of a sum, a product or a slope is. */
+enum learner_kind learner_operand_kind(enum op_kind op);
+/* Input `slot` of the node as weight k of a step: a parameter when it is an initialiser, else a
+ * constant. */
+enum err_code learner_set_weight(struct learner *l, struct learner_step *p, int k,
+                                 const struct node *n, int slot, enum learner_kind kind,
+                                 struct err *e) MUST_USE;
 
 /* ---- learner_schedule.c ---- */
 

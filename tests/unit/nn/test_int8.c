@@ -4,37 +4,21 @@
 #include "nn/calibrate.h"
 #include "nn/network_parts.h"
 #include "nn/plan_parts.h"
-#include "onnx_maker.h"
+#include "tests/unit/nn/subject.h"
 
 #include <math.h>
 
-enum { SIDE = 13, CHANNELS = 3, PICTURE = CHANNELS * SIDE * SIDE, LINES_MAX = 10, PICTURES = 4 };
+enum { SIDE = 13, CHANNELS = SUBJECT_CHANNELS, PICTURE = CHANNELS * SIDE * SIDE, PICTURES = 4 };
 
-static void ok(enum err_code code, const struct err *e)
-{
-    if (code)
-        fail_msg("%s: %s", err_slug(code), e->message);
-}
-
-struct line {
-    const char *op, *in, *out, *attrs;
-};
-
-struct subject {
-    const char *name;
-    struct line lines[LINES_MAX];
-};
-
-/* "w:16,3,3,3" is numbers in -0.5..0.5, "p:16" positive ones, "i:16,3,1,1" multiples of 1/64 of
- * which the first of each output channel is the largest that weights may be; the next channel is
- * full of it. */
-static void add_constant(struct maker *m, const char *name)
+/* "i:16,3,1,1": multiples of 1/64 of which the first of each output channel is the largest that
+ * weights may be; the next channel is full of it. */
+static bool add_integers(struct maker *m, const char *name)
 {
     int64_t dims[8] = { 1 }, count = 1;
-    int rank = 0, most = dnn_weight_max();
+    int rank = subject_dims(name, dims), most = dnn_weight_max();
     uint32_t state = (uint32_t)strlen(name);
-    for (char *end = (char *)name + 1; *end; rank++)
-        dims[rank] = strtoll(end + 1, &end, 10);
+    if (name[0] != 'i')
+        return false;
     for (int i = 0; i < rank; i++)
         count *= dims[i];
     float *data = calloc((size_t)count, sizeof *data);
@@ -42,41 +26,16 @@ static void add_constant(struct maker *m, const char *name)
     int64_t row = count / dims[0];
     for (int64_t i = 0; i < count; i++) {
         float x = maker_number(&state);
-        data[i] = name[0] == 'p' ? x * 0.5f + 0.75f : x * 0.5f;
-        if (name[0] == 'i')
-            data[i] =
-                (i % row == 0 || i / row == 1 ? (float)most : rintf(x * (float)(most - 1))) / 64;
+        data[i] = (i % row == 0 || i / row == 1 ? (float)most : rintf(x * (float)(most - 1))) / 64;
     }
     maker_floats(m, name, rank, dims, data);
     free(data);
+    return true;
 }
 
 static struct network *make(const struct subject *s)
 {
-    struct maker m = maker_new(14);
-    char seen[4096] = " ";
-    maker_input(&m, "x", 4, (int64_t[]){ -1, CHANNELS, SIDE, SIDE });
-    maker_output(&m, "y");
-    for (const struct line *l = s->lines; l < s->lines + LINES_MAX && l->op; l++) {
-        char in[512], key[128], *at;
-        maker_node(&m, l->op, "", l->in, l->out, l->attrs ? l->attrs : "");
-        snprintf(in, sizeof in, "%s", l->in);
-        for (char *w = strtok_r(in, " ", &at); w; w = strtok_r(NULL, " ", &at)) {
-            snprintf(key, sizeof key, " %s ", w);
-            if (w[1] != ':' || strstr(seen, key))
-                continue;
-            strncat(seen, key + 1, sizeof seen - strlen(seen) - 1);
-            add_constant(&m, w);
-        }
-    }
-    struct network *n;
-    struct err e;
-    struct buf b = maker_bytes(&m);
-    enum err_code r = network_load(b.data, b.len, &n, &e);
-    buf_fini(&b);
-    if (r)
-        fail_msg("%s: %s", s->name, e.message);
-    return n;
+    return subject_network(s, SIDE, add_integers);
 }
 
 static struct plan *plan_of(const struct network *n, const struct ranges *ranges)
@@ -158,11 +117,11 @@ static void exact(void **state)
 {
     (void)state;
     static const struct subject list[] = {
-        { "first", { { CONV, "x i:16,3,3,3", "y", K3 } } },
-        { "strided", { { CONV, "x i:32,3,3,3", "y", "l:strides=2,2 l:pads=0,0,1,1" } } },
-        { "dense 1x1", { { CONV, "x i:24,3,1,1", "y", "" } } },
-        { "depthwise", { { CONV, "x i:3,1,3,3", "y", "i:group=3 " K3 } } },
-        { "dilated", { { CONV, "x i:16,3,3,3", "y", "l:dilations=2,2 l:pads=2,2,2,2" } } },
+        { "first", 0, { { CONV, "x i:16,3,3,3", "y", K3 } } },
+        { "strided", 0, { { CONV, "x i:32,3,3,3", "y", "l:strides=2,2 l:pads=0,0,1,1" } } },
+        { "dense 1x1", 0, { { CONV, "x i:24,3,1,1", "y", "" } } },
+        { "depthwise", 0, { { CONV, "x i:3,1,3,3", "y", "i:group=3 " K3 } } },
+        { "dilated", 0, { { CONV, "x i:16,3,3,3", "y", "l:dilations=2,2 l:pads=2,2,2,2" } } },
     };
     struct range_channel *none = NULL;
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
@@ -209,6 +168,7 @@ static double error_of(const struct network *n, const struct ranges *ranges)
 }
 
 static const struct subject residual = { "residual",
+                                         0,
                                          { { CONV, "x w:32,3,3,3 w:32", "a", K3 },
                                            { "Relu", "a", "h", "" },
                                            { CONV, "h w:32,32,1,1 w:32", "i", "" },
@@ -224,8 +184,11 @@ static void close_to_floats(void **state)
 {
     (void)state;
     static const struct subject list[] = {
-        { "conv", { { CONV, "x w:16,3,3,3 w:16", "a", "" }, { CONV, "a w:8,16,1,1", "y", "" } } },
+        { "conv",
+          0,
+          { { CONV, "x w:16,3,3,3 w:16", "a", "" }, { CONV, "a w:8,16,1,1", "y", "" } } },
         { "linear residual",
+          0,
           { { CONV, "x w:16,3,1,1 w:16", "a", "" },
             { CONV, "a w:16,16,3,3", "b", K3 },
             { "Add", "a b", "c", "" },
@@ -233,6 +196,7 @@ static void close_to_floats(void **state)
             { "Add", "d c", "e", "" },
             { CONV, "e w:16,16,1,1", "y", "" } } },
         { "residual that is used again",
+          0,
           { { CONV, "x w:16,3,1,1", "b", "" },
             { CONV, "b w:16,16,3,3", "c", K3 },
             { "Add", "b c", "d", "" },
@@ -240,6 +204,7 @@ static void close_to_floats(void **state)
             { CONV, "b w:16,16,1,1", "f", "" },
             { "Add", "e f", "y", "" } } },
         { "views of integers",
+          0,
           { { CONV, "x w:16,3,3,3 w:16", "a", "" },
             { "Relu", "a", "b", "" },
             { CONV, "b w:16,16,1,1", "c", "" },
@@ -249,15 +214,18 @@ static void close_to_floats(void **state)
             { "Add", "c g", "h", "" },
             { CONV, "h w:16,16,1,1", "y", "" } } },
         { "hard swish",
+          0,
           { { CONV, "x w:16,3,3,3 w:16", "a", "" },
             { "HardSwish", "a", "b", "" },
             { CONV, "b w:16,16,1,1", "c", "" },
             { "HardSwish", "c", "y", "" } } },
         { "leaky",
+          0,
           { { CONV, "x w:16,3,3,3 w:16", "a", "" },
             { "LeakyRelu", "a", "b", "f:alpha=0.1" },
             { CONV, "b w:16,16,1,1", "y", "" } } },
         { "pools",
+          0,
           { { CONV, "x w:16,3,3,3 w:16", "a", "" },
             { "Relu", "a", "b", "" },
             { "MaxPool", "b", "c", "l:kernel_shape=3,3 l:strides=2,2" },
@@ -265,6 +233,7 @@ static void close_to_floats(void **state)
             { CONV, "d w:16,16,1,1", "e", "" },
             { "GlobalAveragePool", "e", "y", "" } } },
         { "concat",
+          0,
           { { CONV, "x w:16,3,3,3 w:16", "a", "" },
             { "Relu", "a", "b", "" },
             { CONV, "b w:16,16,1,1", "c", "" },
@@ -273,6 +242,7 @@ static void close_to_floats(void **state)
             { "Concat", "c e", "f", "i:axis=1" },
             { CONV, "f w:16,32,1,1", "y", "" } } },
         { "normalisation between",
+          0,
           { { CONV, "x w:16,3,3,3 w:16", "a", "" },
             { "Relu", "a", "b", "" },
             { "BatchNormalization", "b p:16 w:16 w:16 p:16", "c", "" },
@@ -281,10 +251,12 @@ static void close_to_floats(void **state)
             { "Add", "e b", "f", "" },
             { CONV, "f w:16,16,1,1", "y", "" } } },
         { "grouped",
+          0,
           { { CONV, "x w:32,3,1,1", "a", "" },
             { CONV, "a w:48,8,3,3 w:48", "b", "i:group=4 " K3 },
             { CONV, "b w:8,48,1,1", "y", "" } } },
         { "a product between",
+          0,
           { { CONV, "x w:16,3,1,1", "a", "" },
             { "Sigmoid", "a", "b", "" },
             { "Mul", "a b", "c", "" },
@@ -353,6 +325,7 @@ static void stem_stays_in_floats(void **state)
 {
     (void)state;
     static const struct subject stem = { "stem",
+                                         0,
                                          { { CONV, "x w:32,3,3,3 w:32", "a", K3 },
                                            { CONV, "a w:32,1,3,3 w:32", "b", "i:group=32 " K3 },
                                            { CONV, "b w:16,32,1,1", "y", "" } } };
@@ -482,7 +455,7 @@ static void plans_share_by_content(void **state)
 static void bounds(void **state)
 {
     (void)state;
-    static const struct subject plain = { "plain", { { "Relu", "x", "y", "" } } };
+    static const struct subject plain = { "plain", 0, { { "Relu", "x", "y", "" } } };
     struct err e;
     struct ranges r;
     struct network *n = make(&plain);

@@ -3,86 +3,15 @@
 #include "data/base/cleanup.h"
 #include "nn/learner_parts.h"
 #include "nn/plan.h"
-#include "onnx_maker.h"
+#include "tests/unit/nn/subject.h"
 
 #include <math.h>
 
-/* An operator without attributes. */
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-
-enum { SIDE = 7, CHANNELS = 3, PICTURE = CHANNELS * SIDE * SIDE, CLASSES = 4, LINES_MAX = 12 };
-
-static void ok(enum err_code code, const struct err *e)
-{
-    if (code)
-        fail_msg("%s: %s", err_slug(code), e->message);
-}
-
-/* Constants are named by what they hold: "w:8,3,3,3" numbers in -0.5..0.5 of that shape, "p:8"
- * positive ones, "k:0.5" that one number, "n:1,-1" integers. A letter more makes another one. */
-static void add_constant(struct maker *m, const char *name)
-{
-    int64_t dims[8], count = 1;
-    int rank = 0;
-    uint32_t state = (uint32_t)strlen(name) * 77 + (uint32_t)name[0];
-    const char *shape = strchr(name, ':');
-    if (name[0] == 'k') {
-        float value = strtof(shape + 1, NULL);
-        maker_floats(m, name, 0, NULL, &value);
-        return;
-    }
-    for (char *end = (char *)shape; *end; rank++)
-        dims[rank] = strtoll(end + 1, &end, 10);
-    if (name[0] == 'n') {
-        maker_ints(m, name, rank, dims);
-        return;
-    }
-    for (int i = 0; i < rank; i++)
-        count *= dims[i];
-    float *data = calloc((size_t)count, sizeof *data);
-    assert_non_null(data);
-    for (int64_t i = 0; i < count; i++)
-        data[i] = maker_number(&state) * 0.5f + (name[0] == 'p' ? 1.0f : 0.0f);
-    maker_floats(m, name, rank, dims, data);
-    free(data);
-}
-
-struct line {
-    const char *op, *in, *out, *attrs;
-};
-
-/* Over the input x [N,3,7,7]; the feature is y. */
-struct subject {
-    const char *name;
-    int opset;
-    struct line lines[LINES_MAX];
-};
+enum { SIDE = 7, PICTURE = SUBJECT_CHANNELS * SIDE * SIDE, CLASSES = 4 };
 
 static struct network *make(const struct subject *s)
 {
-    struct maker m = maker_new(s->opset ? s->opset : 13);
-    char seen[4096] = " ";
-    maker_input(&m, "x", 4, (int64_t[]){ -1, CHANNELS, SIDE, SIDE });
-    maker_output(&m, "y");
-    for (const struct line *l = s->lines; l < s->lines + LINES_MAX && l->op; l++) {
-        char in[512], key[128], *at;
-        maker_node(&m, l->op, "", l->in, l->out, l->attrs ? l->attrs : "");
-        snprintf(in, sizeof in, "%s", l->in);
-        for (char *w = strtok_r(in, " ", &at); w; w = strtok_r(NULL, " ", &at)) {
-            snprintf(key, sizeof key, " %s ", w);
-            if (!strchr(w, ':') || strstr(seen, key))
-                continue;
-            strncat(seen, key + 1, sizeof seen - strlen(seen) - 1);
-            add_constant(&m, w);
-        }
-    }
-    struct network *n;
-    struct err e;
-    struct buf b = maker_bytes(&m);
-    enum err_code r = network_load(b.data, b.len, &n, &e);
-    buf_fini(&b);
-    ok(r, &e);
-    return n;
+    return subject_network(s, SIDE, NULL);
 }
 
 /* A batch of any size: pictures and soft targets. */
@@ -531,40 +460,105 @@ static void test_running(void **state)
     network_free(n);
 }
 
-/* What is exported answers as the learner does; the input may be a cut. */
-static void test_export(void **state)
+/* The output of a plan; output NULL: the network's. */
+static void answer(const struct network *n, const char *output, const struct batch *b, float *ret)
 {
-    (void)state;
-    struct network *n = make(&mixed), *again;
-    struct batch b = batch_new(6, PICTURE);
-    struct learner *l = learner_of(n, NULL, 6, LEARNER_NORM_BATCH, 2);
+    struct plan *p;
+    struct plan_scratch *scratch;
     struct err e;
+    const struct plan_options options = { .output = output, .batch = b->count };
+    ok(plan_new(n, &options, &p, &e), &e);
+    ok(plan_scratch_new(p, &scratch, &e), &e);
+    ok(plan_run(p, scratch, b->x, ret, &e), &e);
+    plan_scratch_free(scratch);
+    plan_free(p);
+}
+
+/* Trained for some steps behind the cut (NULL: from the picture on), of `size` numbers, what is
+ * exported answers as the learner does. The caller frees it. */
+static struct network *exported(const struct subject *s, const char *cut, size_t size)
+{
+    struct network *n = make(s), *again;
+    struct batch b = batch_new(6, PICTURE), values = batch_new(6, cut ? size : PICTURE);
+    struct learner *l = learner_of(n, cut, 6, LEARNER_NORM_BATCH, 2);
+    struct err e;
+    if (cut)
+        answer(n, cut, &b, values.x);
     for (int i = 0; i < 3; i++) {
-        loss_of(l, &b);
+        loss_of(l, &values);
         descend(l);
     }
     float ours[6 * CLASSES], theirs[6 * CLASSES];
-    ok(learner_predict(l, 6, b.x, ours, &e), &e);
+    ok(learner_predict(l, 6, values.x, ours, &e), &e);
     const struct network_meta_pair meta = { "key", "value" };
     struct buf bytes;
     buf_init(&bytes, 1 << 24);
     ok(learner_export(l, &meta, 1, &bytes, &e), &e);
     ok(network_load(bytes.data, bytes.len, &again, &e), &e);
-    assert_string_equal(network_meta(again, "key"), "value");
-    struct plan *p;
-    struct plan_scratch *scratch;
-    const struct plan_options options = { .batch = 6 };
-    ok(plan_new(again, &options, &p, &e), &e);
-    ok(plan_scratch_new(p, &scratch, &e), &e);
-    ok(plan_run(p, scratch, b.x, theirs, &e), &e);
+    answer(again, NULL, &b, theirs);
     for (int i = 0; i < 6 * CLASSES; i++)
-        assert_float_equal(ours[i], theirs[i], 1e-5f);
-    plan_scratch_free(scratch);
-    plan_free(p);
-    network_free(again);
+        if (!(fabsf(ours[i] - theirs[i]) <= 1e-5f))
+            fail_msg("%s: predicts %g, its export %g", s->name, (double)ours[i], (double)theirs[i]);
     buf_fini(&bytes);
     batch_free(&b);
+    batch_free(&values);
     learner_free(l);
+    network_free(n);
+    return again;
+}
+
+static void test_export(void **state)
+{
+    (void)state;
+    struct network *n = exported(&mixed, NULL, 0);
+    assert_string_equal(network_meta(n, "key"), "value");
+    network_free(n);
+}
+
+/* Exporters merge initialisers of equal numbers. What one is to two nodes, or to two inputs of a
+ * node, is trained apart; what is before the cut stays as it was. */
+static void test_merged_initialisers(void **state)
+{
+    (void)state;
+    static const struct subject norms = { "norms",
+                                          0,
+                                          { { "BatchNormalization", "x p:3 w:3 w:3 p:3", "a" },
+                                            { "Conv", "a w:3,3,1,1 w:3", "b" },
+                                            { "BatchNormalization", "b p:3 w:3 w:3 p:3", "c" },
+                                            { "Relu", "c", "y" } } };
+    static const struct subject across = { "across the cut",
+                                           0,
+                                           { { "Conv", "x w:3,3,1,1 w:3", "a" },
+                                             { "Conv", "a w:3,3,1,1 w:3", "b" },
+                                             { "Relu", "b", "y" } } };
+    network_free(exported(&norms, NULL, 0));
+    network_free(exported(&across, "a", PICTURE));
+    /* One more of each use, and none of the names stands twice (or it would not have loaded). */
+    struct network *n = make(&norms);
+    struct learner *l = learner_of(n, NULL, 6, LEARNER_NORM_BATCH, 1);
+    assert_int_equal(learner_param_count(l), 4 + 2 + 4 + 2);
+    learner_free(l);
+    network_free(n);
+}
+
+/* Statistics that are not the file's initialisers cannot follow: they are used as they are. */
+static void test_norm_of_constants(void **state)
+{
+    (void)state;
+    static const struct subject s = { "constants",
+                                      0,
+                                      { { "Exp", "w:3", "m" },
+                                        { "BatchNormalization", "x p:3 q:3 m pv:3", "b" },
+                                        { "Conv", "b w:6,3,1,1", "y" } } };
+    network_free(exported(&s, NULL, 0));
+    struct network *n = make(&s);
+    struct batch b = batch_new(6, PICTURE);
+    struct learner *frozen = learner_of(n, NULL, 6, LEARNER_NORM_FROZEN, 1);
+    struct learner *l = learner_of(n, NULL, 6, LEARNER_NORM_BATCH, 1);
+    assert_true(loss_of(l, &b) == loss_of(frozen, &b));
+    learner_free(frozen);
+    learner_free(l);
+    batch_free(&b);
     network_free(n);
 }
 
@@ -704,10 +698,16 @@ static void test_reset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_shards),    cmocka_unit_test(test_running),
-        cmocka_unit_test(test_export),    cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_diverged),  cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_running),
+        cmocka_unit_test(test_export),
+        cmocka_unit_test(test_merged_initialisers),
+        cmocka_unit_test(test_norm_of_constants),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_diverged),
+        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

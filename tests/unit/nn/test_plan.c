@@ -3,86 +3,17 @@
 #include "data/base/cleanup.h"
 #include "nn/network_parts.h"
 #include "nn/plan_parts.h"
-#include "onnx_maker.h"
+#include "tests/unit/nn/subject.h"
 
 #include <malloc.h>
 #include <math.h>
 #include <pthread.h>
 
-enum { SIDE = 13, BATCH = 3, CHANNELS = 3, LINES_MAX = 20, PICTURE = CHANNELS * SIDE * SIDE };
-
-static void ok(enum err_code code, const struct err *e)
-{
-    if (code)
-        fail_msg("%s: %s", err_slug(code), e->message);
-}
-
-/* Constants are named by what they hold: "w:16,3,3,3" numbers in -0.5..0.5 of that shape, "p:16"
- * positive ones, "k:0.5" that one number, "n:1,-1" integers. */
-static void add_constant(struct maker *m, const char *name)
-{
-    int64_t dims[8], count = 1;
-    int rank = 0;
-    uint32_t state = (uint32_t)strlen(name);
-    if (name[0] == 'k') {
-        float value = strtof(name + 2, NULL);
-        maker_floats(m, name, 0, NULL, &value);
-        return;
-    }
-    for (char *end = (char *)name + 1; *end; rank++)
-        dims[rank] = strtoll(end + 1, &end, 10);
-    if (name[0] == 'n') {
-        maker_ints(m, name, rank, dims);
-        return;
-    }
-    for (int i = 0; i < rank; i++)
-        count *= dims[i];
-    float *data = calloc((size_t)count, sizeof *data);
-    assert_non_null(data);
-    for (int64_t i = 0; i < count; i++)
-        data[i] = maker_number(&state) * 0.5f + (name[0] == 'p' ? 0.75f : 0.0f);
-    maker_floats(m, name, rank, dims, data);
-    free(data);
-}
-
-struct line {
-    const char *op, *in, *out, *attrs;
-};
-
-/* Over the input x [N,3,13,13]; the output is y. */
-struct subject {
-    const char *name;
-    int opset;
-    struct line lines[LINES_MAX];
-    int loops; /* instructions that may be plain loops (matched(): any); -1: does not matter */
-};
+enum { SIDE = 13, BATCH = 3, CHANNELS = SUBJECT_CHANNELS, PICTURE = CHANNELS * SIDE * SIDE };
 
 static struct network *make(const struct subject *s)
 {
-    struct maker m = maker_new(s->opset);
-    char seen[4096] = " ";
-    maker_input(&m, "x", 4, (int64_t[]){ -1, CHANNELS, SIDE, SIDE });
-    maker_output(&m, "y");
-    for (const struct line *l = s->lines; l < s->lines + LINES_MAX && l->op; l++) {
-        char in[512], key[128], *at;
-        maker_node(&m, l->op, "", l->in, l->out, l->attrs ? l->attrs : "");
-        snprintf(in, sizeof in, "%s", l->in);
-        for (char *w = strtok_r(in, " ", &at); w; w = strtok_r(NULL, " ", &at)) {
-            snprintf(key, sizeof key, " %s ", w);
-            if (w[1] != ':' || strstr(seen, key))
-                continue;
-            strncat(seen, key + 1, sizeof seen - strlen(seen) - 1);
-            add_constant(&m, w);
-        }
-    }
-    struct network *n;
-    struct err e;
-    struct buf b = maker_bytes(&m);
-    enum err_code r = network_load(b.data, b.len, &n, &e);
-    buf_fini(&b);
-    if (r)
-        fail_msg("%s: %s", s->name, e.message);
-    return n;
+    return subject_network(s, SIDE, NULL);
 }
 
 static void fill(float *x, size_t count, uint32_t state)
