@@ -1,8 +1,8 @@
 #include "api/dispatch.h"
 
 #include "api/account.h"
+#include "api/answer.h"
 #include "api/authorise.h"
-#include "api/event_stream.h"
 #include "api/media.h"
 #include "api/request.h"
 #include "data/base/clock.h"
@@ -10,8 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { STREAM_BLOCK = 4096 };
 
 static uint64_t body_limit(const struct server *s, enum route_body body)
 {
@@ -34,81 +32,6 @@ static uint64_t body_limit(const struct server *s, enum route_body body)
         return s->options.max_upload;
     }
     return 0;
-}
-
-/* -- the reply ------------------------------------------------------------------------------- */
-
-static struct MHD_Response *make_response(struct request *r)
-{
-    struct reply *reply = &r->reply;
-    struct MHD_Response *response;
-    if (reply->stream) {
-        event_stream_attach(reply->stream, r->connection);
-        response = MHD_create_response_from_callback(
-            MHD_SIZE_UNKNOWN, STREAM_BLOCK, event_stream_read, reply->stream, event_stream_leave);
-        if (response)
-            reply->stream = NULL;
-        return response;
-    }
-    if (reply->fd >= 0) {
-        response = MHD_create_response_from_fd64(reply->fd_size, reply->fd);
-        if (response)
-            reply->fd = -1;
-        return response;
-    }
-    if (reply->fixed)
-        return MHD_create_response_from_buffer(reply->fixed_len, (void *)reply->fixed,
-                                               MHD_RESPMEM_PERSISTENT);
-    response =
-        MHD_create_response_from_buffer(reply->body.len, reply->body.data, MHD_RESPMEM_MUST_FREE);
-    if (response)
-        buf_init(&reply->body, reply->body.max);
-    return response;
-}
-
-static uint64_t reply_bytes(const struct reply *reply)
-{
-    return reply->fd >= 0 ? reply->fd_size : reply->fixed ? reply->fixed_len : reply->body.len;
-}
-
-static enum MHD_Result answer(struct request *r)
-{
-    uint64_t bytes = reply_bytes(&r->reply);
-    struct MHD_Response *response = make_response(r);
-    if (!response)
-        return MHD_NO;
-    const struct reply *reply = &r->reply;
-    if (strcmp(r->method, "HEAD") != 0)
-        r->reply_bytes = bytes;
-    if (reply->type)
-        MHD_add_response_header(response, "Content-Type", reply->type);
-    MHD_add_response_header(response, "X-Request-Id", r->id);
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(response, "Cache-Control", "no-store");
-    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
-    if (!reply_has_header(reply, "Content-Security-Policy"))
-        MHD_add_response_header(response, "Content-Security-Policy",
-                                "default-src 'none'; frame-ancestors 'none'");
-    if (r->server->tls)
-        MHD_add_response_header(response, "Strict-Transport-Security", "max-age=31536000");
-    for (int i = 0; i < reply->header_count; i++)
-        MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value);
-    if (core_stopping(r->server))
-        MHD_add_response_header(response, "Connection", "close");
-    enum MHD_Result result = MHD_queue_response(r->connection, (unsigned)reply->status, response);
-    MHD_destroy_response(response);
-    r->stage = REQUEST_REPLIED;
-    if (result == MHD_YES) {
-        r->counted_answer = true;
-        core_answer_begin(r->server);
-    }
-    return result;
-}
-
-static enum MHD_Result answer_refusal(struct request *r)
-{
-    request_fail(r, &r->refusal);
-    return answer(r);
 }
 
 /* Answers if the reply is there; else the connection sleeps until request_finish(). */

@@ -55,8 +55,9 @@ static void stream_unref(struct event_stream *s)
 
 /* --- the HTTP thread's ------------------------------------------------------------------------ */
 
-void event_stream_attach(struct event_stream *s, struct MHD_Connection *connection)
+static void attach(void *stream, struct MHD_Connection *connection)
 {
+    struct event_stream *s = stream;
     pthread_mutex_lock(&s->mu);
     s->connection = connection;
     pthread_mutex_unlock(&s->mu);
@@ -76,7 +77,7 @@ static ssize_t take(struct event_stream *s, char *bytes, size_t max)
     return (ssize_t)n;
 }
 
-ssize_t event_stream_read(void *stream, uint64_t position, char *bytes, size_t max)
+static ssize_t read_pending(void *stream, uint64_t position, char *bytes, size_t max)
 {
     (void)position;
     struct event_stream *s = stream;
@@ -97,7 +98,7 @@ ssize_t event_stream_read(void *stream, uint64_t position, char *bytes, size_t m
     return n;
 }
 
-void event_stream_leave(void *stream)
+static void leave(void *stream)
 {
     struct event_stream *s = stream;
     pthread_mutex_lock(&s->mu);
@@ -310,7 +311,7 @@ static enum err_code make(struct server *server, const struct event_stream_optio
 
 /* On failure the work and the place are given back by the caller. */
 static enum err_code make_and_park(struct server *server, const struct event_stream_options *o,
-                                   struct event_stream **ret, struct err *e)
+                                   struct reply_source *ret, struct err *e)
 {
     struct event_stream *s = NULL;
     enum err_code r = make(server, o, &s, e);
@@ -323,12 +324,16 @@ static enum err_code make_and_park(struct server *server, const struct event_str
         stream_unref(s);
         return r;
     }
-    *ret = s;
+    *ret = (struct reply_source){ .context = s,
+                                  .size = REPLY_SIZE_UNKNOWN,
+                                  .attach = attach,
+                                  .read = read_pending,
+                                  .leave = leave };
     return ERR_OK;
 }
 
 enum err_code event_stream_new(struct server *server, const struct event_stream_options *o,
-                               struct event_stream **ret, struct err *e)
+                               struct reply_source *ret, struct err *e)
 {
     int max = server->options.max_streams;
     if (atomic_fetch_add(&server->streams, 1) >= max) {

@@ -13,11 +13,7 @@
 #define KENNEL_EVENT_STREAM_H
 
 #include "api/core.h"
-
-#include <sys/types.h>
-
-struct event_stream;
-struct MHD_Connection;
+#include "api/reply.h"
 
 #define EVENT_STREAM_KEY "events" /* of the park: of streams that are not of one job */
 
@@ -28,14 +24,9 @@ struct event_stream_options {  /* copied */
     bool follow;               /* false: ends where the log ends */
 };
 
-/* ERR_BUSY when there are as many as there may be, or the server stops. The caller owns one
- * reference, to be given to a reply. */
+/* *ret is to be given to a reply. ERR_BUSY when there are as many as there may be, or the server
+ * stops. */
 enum err_code event_stream_new(struct server *s, const struct event_stream_options *o,
-                               struct event_stream **ret, struct err *e) MUST_USE;
-
-/* The reply's: where to wake; the next bytes (a libmicrohttpd content reader); no more wanted. */
-void event_stream_attach(struct event_stream *s, struct MHD_Connection *connection);
-ssize_t event_stream_read(void *stream, uint64_t position, char *bytes, size_t max);
-void event_stream_leave(void *stream);
+                               struct reply_source *ret, struct err *e) MUST_USE;
 
 #endif

@@ -126,6 +126,9 @@ int problem_status(enum err_code code)
     case ERR_DIVERGED:
     case ERR_WORKER_DIED:
     case ERR_STATE_LOCKED:
+    case ERR_STATE_RESTORING:
+    case ERR_STATE_NOT_EMPTY:
+    case ERR_BACKUP_FORMAT:
     case ERR_INTERNAL:
         return 500;
     }

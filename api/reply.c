@@ -1,6 +1,5 @@
 #include "api/reply.h"
 
-#include "api/event_stream.h"
 #include "data/base/cleanup.h"
 
 #include <assert.h>
@@ -19,8 +18,8 @@ void reply_init(struct reply *r)
 void reply_fini(struct reply *r)
 {
     buf_fini(&r->body);
-    if (r->stream)
-        event_stream_leave(STEAL(r->stream));
+    if (r->source.context)
+        r->source.leave(STEAL(r->source.context));
     if (r->fd >= 0)
         close(r->fd);
     r->fd = -1;

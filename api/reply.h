@@ -6,10 +6,24 @@
 #include "data/base/buf.h"
 
 #include <jansson.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 enum { REPLY_HEADERS = 6, REPLY_HEADER_VALUE = 256 };
 
-struct event_stream;
+struct MHD_Connection;
+
+#define REPLY_SIZE_UNKNOWN UINT64_MAX
+
+/* A body that is made while it is sent: libmicrohttpd's content reader and what it needs. leave is
+ * called once, when nothing more is wanted. */
+struct reply_source {
+    void *context; /* one reference, owned; NULL: there is none */
+    uint64_t size; /* or REPLY_SIZE_UNKNOWN */
+    void (*attach)(void *context, struct MHD_Connection *connection); /* before the first read */
+    ssize_t (*read)(void *context, uint64_t position, char *bytes, size_t max);
+    void (*leave)(void *context);
+};
 
 struct reply_header {
     const char *name; /* static */
@@ -22,8 +36,8 @@ struct reply {
     struct buf body;   /* owned */
     const void *fixed; /* instead of body: static bytes */
     size_t fixed_len;
-    struct event_stream *stream; /* instead of body: one reference, owned */
-    int fd;                      /* instead of body: a file, owned; -1: none */
+    struct reply_source source; /* instead of body */
+    int fd;                     /* instead of body: a file, owned; -1: none */
     uint64_t fd_size;
     struct reply_header headers[REPLY_HEADERS];
     int header_count;

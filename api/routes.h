@@ -25,5 +25,6 @@ extern const struct route routes_audit[];
 extern const struct route routes_lineage[];
 extern const struct route routes_rollout[];
 extern const struct route routes_feedback[];
+extern const struct route routes_backup[];
 
 #endif

@@ -31,7 +31,7 @@ static enum err_code read_follow(const struct request *r, bool *ret, struct err 
 static enum err_code open_stream(struct request *r, const struct event_stream_options *o,
                                  struct err *e)
 {
-    enum err_code code = event_stream_new(r->server, o, &r->reply.stream, e);
+    enum err_code code = event_stream_new(r->server, o, &r->reply.source, e);
     if (code)
         return code;
     r->reply.status = 200;

@@ -260,6 +260,22 @@ struct bell *db_bell(struct db *db)
     return &db->bell;
 }
 
+/* No transaction around it: VACUUM makes its own, a read of the source. */
+enum err_code db_snapshot(struct db *db, const char *path, struct err *e)
+{
+    struct connection *c = NULL;
+    char *sql = sqlite3_mprintf("VACUUM INTO %Q", path);
+    if (!sql)
+        return err_set(e, ERR_NOMEM, "no memory to copy the database");
+    enum err_code r = take_connection(db, &c, e);
+    if (!r) {
+        r = run(c, sql, e);
+        give_connection(db, c);
+    }
+    sqlite3_free(sql);
+    return r;
+}
+
 enum err_code db_session(struct db *db, const char *scratch_path, struct db_tx **ret, struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = calloc(1, sizeof *t);

@@ -136,6 +136,10 @@ enum err_code db_json_column(const json_t *value, char **ret, struct err *e) MUS
  * tables. */
 enum err_code db_script(struct db_tx *t, const char *sql, struct err *e) MUST_USE;
 
+/* A copy of one moment of the database into the file path (absent), without waiting for a writer or
+ * keeping one waiting. What was deleted is not in it. On failure the file may be there, in part. */
+enum err_code db_snapshot(struct db *db, const char *path, struct err *e) MUST_USE;
+
 /* For work that prepares a large write without holding the writer's mutex: a connection with an
  * empty database attached as schema `scratch`, kept in the file `scratch_path` (absent or empty;
  * removed at the end). Until db_session_write(), which begins the write transaction on it, only

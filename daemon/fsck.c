@@ -1,13 +1,14 @@
 #include "daemon/fsck.h"
 
 #include "daemon/db.h"
+#include "daemon/named.h"
+#include "daemon/state.h"
 #include "data/base/file.h"
 #include "data/blob.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 
 enum { PIECE = 256 * 1024 };
 
@@ -87,16 +88,7 @@ static enum err_code check_blob(struct check *c, struct db_rows *row, struct err
 static enum err_code check_blobs(struct check *c, struct db_tx *t, struct err *e)
 {
     CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
-    enum err_code r = db_query(
-        t, &rows, e,
-        "SELECT digest, 'picture/' || lower(hex(digest)) FROM picture"
-        " UNION ALL SELECT v.digest, 'dataset/' || d.name || '/versions/' || v.number"
-        "   FROM dataset_version v JOIN dataset d ON d.id = v.dataset"
-        " UNION ALL SELECT digest, 'backbone/' || name FROM backbone"
-        " UNION ALL SELECT v.artifact, 'model/' || m.name || '/versions/' || v.number"
-        "   FROM version v JOIN model m ON m.id = v.model"
-        " UNION ALL SELECT v.report, 'model/' || m.name || '/versions/' || v.number || ' (report)'"
-        "   FROM version v JOIN model m ON m.id = v.model");
+    enum err_code r = named_subjects(t, &rows, e);
     bool more = false;
     while (!r && !(r = db_next(rows, &more, e)) && more)
         r = check_blob(c, rows, e);
@@ -122,24 +114,6 @@ static enum err_code check_rows(struct check *c, struct db_tx *t, struct err *e)
     return r;
 }
 
-static enum err_code lock_folder(const char *dir, int *ret, struct err *e)
-{
-    CLEANUP(cleanup_free) char *path = NULL;
-    enum err_code r = file_path(&path, e, "%s/lock", dir);
-    if (r)
-        return r;
-    CLEANUP(cleanup_fd) int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return err_errno(e, errno, "%s is no state folder: cannot open %s", dir, path);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK
-                   ? err_set(e, ERR_STATE_LOCKED, "a kenneld owns the state folder %s", dir)
-                   : err_errno(e, errno, "cannot lock %s", path);
-    *ret = fd;
-    fd = -1;
-    return ERR_OK;
-}
-
 enum err_code fsck(const char *dir, fsck_damage damage, void *context, int64_t *ret_checked,
                    int64_t *ret_damaged, struct err *e)
 {
@@ -152,7 +126,7 @@ enum err_code fsck(const char *dir, fsck_damage damage, void *context, int64_t *
         return err_set(e, ERR_NOMEM, "no memory to check %s", dir);
     c->damage = damage;
     c->context = context;
-    enum err_code r = lock_folder(dir, &lock, e);
+    enum err_code r = state_lock(dir, false, &lock, e);
     if (!r)
         r = file_path(&blobs, e, "%s/blobs", dir);
     if (!r)

@@ -7,9 +7,9 @@
  * One file past 300 lines: most of it is the table of options, which belongs to no library, because
  * it names the limits of every layer. */
 #include "api/server.h"
-#include "daemon/fsck.h"
 #include "daemon/jobs.h"
 #include "daemon/keys.h"
+#include "daemon/offline.h"
 #include "daemon/rollouts.h"
 #include "daemon/scheduler.h"
 #include "daemon/score_meters.h"
@@ -199,6 +199,7 @@ static void print_help(const struct flag *flags, size_t count)
     printf(
         "Usage: kenneld [OPTION...]\n"
         "       kenneld fsck --state DIR   (names what is missing or changed; 0 clean, 4 damaged)\n"
+        "       kenneld restore --state DIR FILE   (a backup into an empty folder; FILE may be -)\n"
         "       kenneld worker --state DIR --job ID   (started by kenneld itself)\n\n"
         "Retrains image classifiers, keeps their versions, and answers with them over HTTP.\n"
         "Defaults stand in brackets; BYTES may end in K, M, G or T.\n\n");
@@ -365,36 +366,6 @@ static int run_worker(int argc, char **argv)
     }
     pthread_setname_np(pthread_self(), "kennel-worker"); /* for ps: it was started as "exe" */
     return worker_main(state, job);
-}
-
-static void print_damage(void *context, const char *subject, const char *why)
-{
-    (void)context;
-    printf("%s: %s\n", subject, why);
-}
-
-/* 0 clean, 4 damaged, 1 when it could not be checked. */
-static int run_fsck(int argc, char **argv)
-{
-    static const struct option table[] = { { "state", required_argument, NULL, 's' }, { 0 } };
-    const char *state = NULL;
-    for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
-        if (c != 's')
-            return 2;
-        state = optarg;
-    }
-    if (!state || optind < argc) {
-        fprintf(stderr, "kenneld fsck: needs --state DIR, and nothing else\n");
-        return 2;
-    }
-    struct err e;
-    int64_t checked = 0, damaged = 0;
-    if (fsck(state, print_damage, NULL, &checked, &damaged, &e)) {
-        fprintf(stderr, "kenneld: %s\n", e.message);
-        return 1;
-    }
-    printf("%" PRId64 " blobs checked, %" PRId64 " damages\n", checked, damaged);
-    return damaged ? 4 : 0;
 }
 
 struct parts {
@@ -594,7 +565,9 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "worker") == 0)
         return run_worker(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "fsck") == 0)
-        return run_fsck(argc - 1, argv + 1);
+        return offline_fsck(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "restore") == 0)
+        return offline_restore(argc - 1, argv + 1);
 
     CLEANUP(options_fini) struct options o;
     options_default(&o);

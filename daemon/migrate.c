@@ -81,19 +81,21 @@ static enum err_code apply(struct db *db, int number, struct err *e)
     return r ? r : db_commit(&t, e);
 }
 
+enum err_code migrate_check(struct db *db, int64_t *ret_version, struct err *e)
+{
+    CLEANUP(db_end_p) struct db_tx *t = NULL;
+    enum err_code r = db_read(db, &t, e);
+    return r ? r : check(t, ret_version, e);
+}
+
 enum err_code migrate(struct db *db, struct err *e)
 {
     int64_t version = 0;
-    {
-        CLEANUP(db_end_p) struct db_tx *t = NULL;
-        enum err_code r = db_read(db, &t, e);
-        if (!r)
-            r = check(t, &version, e);
-        if (r)
-            return r;
-    }
+    enum err_code r = migrate_check(db, &version, e);
+    if (r)
+        return r;
     for (int number = (int)version + 1; number <= migrate_latest(); number++) {
-        enum err_code r = apply(db, number, e);
+        r = apply(db, number, e);
         if (r)
             return r;
     }

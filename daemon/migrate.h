@@ -13,6 +13,9 @@
  * belongs to another one. */
 enum err_code migrate(struct db *db, struct err *e) MUST_USE;
 
+/* The number that the database has; refuses what migrate() refuses. */
+enum err_code migrate_check(struct db *db, int64_t *ret_version, struct err *e) MUST_USE;
+
 /* The number that migrate() brings a database to. */
 int migrate_latest(void);
 

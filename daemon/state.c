@@ -41,20 +41,36 @@ void limits_default(struct limits *l)
 }
 
 /* The kernel drops the lock with the process, however it ends; O_CLOEXEC keeps it from workers. */
-static enum err_code take_lock(struct state *s, struct err *e)
+enum err_code state_lock(const char *dir, bool create, int *ret, struct err *e)
 {
     CLEANUP(cleanup_free) char *path = NULL;
-    enum err_code r = file_path(&path, e, "%s/lock", s->dir);
+    enum err_code r = file_path(&path, e, "%s/lock", dir);
     if (r)
         return r;
-    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (s->lock < 0)
-        return err_errno(e, errno, "cannot open %s", path);
-    if (flock(s->lock, LOCK_EX | LOCK_NB) == 0)
-        return ERR_OK;
-    if (errno == EWOULDBLOCK)
-        return err_set(e, ERR_STATE_LOCKED, "another kenneld owns the state folder %s", s->dir);
-    return err_errno(e, errno, "cannot lock %s", path);
+    CLEANUP(cleanup_fd) int fd = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
+    if (fd < 0)
+        return err_errno(e, errno, "cannot open %s%s", path,
+                         errno == ENOENT ? ": that is no state folder" : "");
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK
+                   ? err_set(e, ERR_STATE_LOCKED, "another kenneld owns the state folder %s", dir)
+                   : err_errno(e, errno, "cannot lock %s", path);
+    *ret = fd;
+    fd = -1;
+    return ERR_OK;
+}
+
+/* What restore.c has not ended. */
+static enum err_code check_restored(const char *dir, const char *database, struct err *e)
+{
+    CLEANUP(cleanup_free) char *restoring = NULL;
+    enum err_code r = file_path(&restoring, e, "%s/" STATE_RESTORING, dir);
+    if (r || access(restoring, F_OK) != 0)
+        return r;
+    if (access(database, F_OK) != 0)
+        return err_set(e, ERR_STATE_RESTORING,
+                       "a restore into %s did not come to its end: run it again", dir);
+    return file_remove_tree(restoring, e);
 }
 
 static enum err_code make_folder(const struct state *s, const char *name, char **ret, struct err *e)
@@ -99,7 +115,9 @@ enum err_code state_open(const char *dir, const struct limits *limits, struct st
     if (!r)
         r = file_mkdirs(dir, e);
     if (!r)
-        r = take_lock(s, e);
+        r = state_lock(dir, true, &s->lock, e);
+    if (!r)
+        r = check_restored(dir, database, e);
     if (!r)
         r = make_folders(s, &blobs, &jobs, e);
     if (!r)

@@ -6,6 +6,7 @@
  *   DIR/features/      feature cache (data/feature_cache.h)
  *   DIR/jobs/ID/       a worker's specification and output
  *   DIR/staging/       uploads and imports under way; emptied at start
+ *   DIR/restoring/     a restore under way (daemon/restore.h); without kennel.db no daemon starts
  *
  * Invariants: a blob is durable before the row that names it commits; a blob is removed only by a
  * sweep, at start or between puts (state_put_begin()), and only when no row names it.
@@ -19,6 +20,8 @@
 
 struct state;
 struct db;
+
+#define STATE_RESTORING "restoring"
 
 /* Every limit on what comes from outside that is not HTTP's own; --help names each. */
 struct limits {
@@ -35,6 +38,10 @@ void limits_default(struct limits *l);
 enum err_code state_open(const char *dir, const struct limits *limits, struct state **ret,
                          struct err *e) MUST_USE;
 void state_close(struct state *s);
+
+/* What state_open() locks; for who works on the folder while no daemon does. Closing *ret gives it
+ * back. create: makes DIR/lock where there is none, else that is ERR_IO. ERR_STATE_LOCKED. */
+enum err_code state_lock(const char *dir, bool create, int *ret, struct err *e) MUST_USE;
 
 /* Around everything that puts blobs and then commits the rows that name them: until its end no
  * sweep takes place. Not nested; held by any number of threads at once.

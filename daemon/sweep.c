@@ -1,6 +1,6 @@
 #include "daemon/sweep.h"
 
-#include "daemon/db.h"
+#include "daemon/named.h"
 #include "data/base/file.h"
 
 #include <dirent.h>
@@ -47,12 +47,7 @@ static enum err_code mark_named(struct db *db, struct found *f, struct err *e)
     CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
     enum err_code r = db_read(db, &t, e);
     if (!r)
-        r = db_query(t, &rows, e,
-                     "SELECT digest FROM picture"
-                     " UNION ALL SELECT digest FROM dataset_version"
-                     " UNION ALL SELECT digest FROM backbone"
-                     " UNION ALL SELECT artifact FROM version"
-                     " UNION ALL SELECT report FROM version");
+        r = named_digests(t, &rows, e);
     bool more = false;
     while (!r && !(r = db_next(rows, &more, e)) && more) {
         struct digest d;

@@ -281,18 +281,17 @@ static enum err_code read_all(int fd, uint64_t len, const char *name, struct buf
     return ERR_OK;
 }
 
-static enum err_code get_open(int fd, const char *hex, const struct digest *verify, struct buf *ret,
-                              struct err *e)
+static enum err_code get_open(int fd, uint64_t size, const struct digest *d, bool verify,
+                              struct buf *ret, struct err *e)
 {
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return err_errno(e, errno, "cannot open blob %s", hex);
-    size_t len = (size_t)st.st_size;
-    enum err_code r = read_all(fd, (uint64_t)st.st_size, hex, ret, e);
+    size_t len = (size_t)size;
+    char hex[DIGEST_HEX + 1];
+    digest_hex(d, hex);
+    enum err_code r = read_all(fd, size, hex, ret, e);
     struct digest found;
     if (!r && verify)
         r = digest_of(ret->data + ret->len, len, &found, e);
-    if (!r && verify && digest_compare(&found, verify) != 0)
+    if (!r && verify && digest_compare(&found, d) != 0)
         r = err_set(e, ERR_BLOB_CORRUPT, "blob %s does not have its digest", hex);
     ret->len += r ? 0 : len;
     if (ret->data)
@@ -300,8 +299,8 @@ static enum err_code get_open(int fd, const char *hex, const struct digest *veri
     return r;
 }
 
-enum err_code blobs_get(struct blobs *b, const struct digest *d, bool verify, struct buf *ret,
-                        struct err *e)
+enum err_code blobs_open_one(struct blobs *b, const struct digest *d, int *ret, uint64_t *ret_size,
+                             struct err *e)
 {
     char name[NAME_BYTES];
     blob_name(d, name);
@@ -309,9 +308,22 @@ enum err_code blobs_get(struct blobs *b, const struct digest *d, bool verify, st
     CLEANUP(cleanup_fd) int fd = openat(b->names_fd, name, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return err_set(e, ERR_BLOB_MISSING, "blob %s is missing", hex);
-    if (fd < 0)
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
         return err_errno(e, errno, "cannot open blob %s", hex);
-    return get_open(fd, hex, verify ? d : NULL, ret, e);
+    *ret_size = (uint64_t)st.st_size;
+    *ret = fd;
+    fd = -1;
+    return ERR_OK;
+}
+
+enum err_code blobs_get(struct blobs *b, const struct digest *d, bool verify, struct buf *ret,
+                        struct err *e)
+{
+    CLEANUP(cleanup_fd) int fd = -1;
+    uint64_t size = 0;
+    enum err_code r = blobs_open_one(b, d, &fd, &size, e);
+    return r ? r : get_open(fd, size, d, verify, ret, e);
 }
 
 bool blobs_has(struct blobs *b, const struct digest *d)

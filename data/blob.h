@@ -38,6 +38,9 @@ void blob_writer_abort(struct blob_writer *w);
  * content does not have the digest, ERR_BODY_TOO_LARGE past ret->max. */
 enum err_code blobs_get(struct blobs *b, const struct digest *d, bool verify, struct buf *ret,
                         struct err *e) MUST_USE;
+/* The file, for reading; the caller closes *ret. ERR_BLOB_MISSING. */
+enum err_code blobs_open_one(struct blobs *b, const struct digest *d, int *ret, uint64_t *ret_size,
+                             struct err *e) MUST_USE;
 bool blobs_has(struct blobs *b, const struct digest *d);
 /* The path of the file; the caller owns *ret. */
 enum err_code blobs_path(struct blobs *b, const struct digest *d, char **ret, struct err *e)

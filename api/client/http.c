@@ -302,14 +302,10 @@ static size_t on_file(char *bytes, size_t one, size_t len, void *context)
 }
 
 enum outcome http_download(struct http *h, FILE *to, struct progress *progress, const char *path,
-                           ...)
+                           va_list ap)
 {
     char url[URL_MAX], error[CURL_ERROR_SIZE] = "";
-    va_list ap;
-    va_start(ap, path);
-    bool fits = format_path(h, path, ap, url);
-    va_end(ap);
-    if (!fits) {
+    if (!format_path(h, path, ap, url)) {
         fprintf(stderr, "kennel: the names are too long for a URL\n");
         return USAGE;
     }

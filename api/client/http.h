@@ -9,6 +9,7 @@
 #include "data/base/buf.h"
 
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 struct http;
@@ -53,7 +54,7 @@ enum outcome http_call_json(struct http *h, const char *method, json_t *json,
     __attribute__((format(printf, 5, 6)));
 /* The body goes to the file. */
 enum outcome http_download(struct http *h, FILE *to, struct progress *progress, const char *path,
-                           ...) __attribute__((format(printf, 4, 5)));
+                           va_list ap) __attribute__((format(printf, 4, 0)));
 
 /* An answer that comes line by line: each is handed to on_line without its end, as it comes. False
  * from on_line ends it, which is DONE. */

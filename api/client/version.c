@@ -1,3 +1,4 @@
+#include "api/client/download.h"
 #include "api/client/http.h"
 #include "api/client/progress.h"
 #include "api/client/show.h"
@@ -97,42 +98,16 @@ static const struct flag download_flags[] = {
     { 0 },
 };
 
-static enum outcome to_file(struct client *c, const struct args *a, const char *path)
-{
-    char part[4200];
-    snprintf(part, sizeof part, "%s.part", path);
-    FILE *f = fopen(part, "wbe");
-    if (!f) {
-        fprintf(stderr, "kennel: %s: %s\n", part, strerror(errno));
-        return FAILED;
-    }
-    struct progress p;
-    progress_init(&p);
-    enum outcome outcome = http_download(c->http, f, &p, "/api/v1/models/%s/versions/%s/model.onnx",
-                                         a->values[0], a->values[1]);
-    if (fclose(f) != 0 || (outcome == DONE && rename(part, path) < 0)) {
-        fprintf(stderr, "kennel: %s: %s\n", path, strerror(errno));
-        outcome = FAILED;
-    }
-    if (outcome != DONE)
-        unlink(part);
-    else
-        printf("%s\n", path);
-    return outcome;
-}
-
 static enum outcome download(struct client *c, const struct args *a)
 {
     const char *path = args_flag(a, "output");
     char name[4096];
-    if (path && strcmp(path, "-") == 0)
-        return http_download(c->http, stdout, NULL, "/api/v1/models/%s/versions/%s/model.onnx",
-                             a->values[0], a->values[1]);
     if (!path) {
         snprintf(name, sizeof name, "%s-v%s.onnx", a->values[0], a->values[1]);
         path = name;
     }
-    return to_file(c, a, path);
+    return download_to(c, path, 0666, "/api/v1/models/%s/versions/%s/model.onnx", a->values[0],
+                       a->values[1]);
 }
 
 const struct command commands_version[] = {
