@@ -65,7 +65,12 @@ int problem_status(enum err_code code)
     case ERR_MODEL_AMBIGUOUS:
     case ERR_KEY_LIMIT:
     case ERR_KEY_ADMIN:
+    case ERR_STATE_RESTORING:
+    case ERR_STATE_NOT_EMPTY:
+    case ERR_BACKUP_FORMAT:
         return 409;
+    case ERR_VERSION_PURGED:
+        return 410;
     case ERR_BODY_TOO_LARGE:
     case ERR_PICTURE_BYTES:
     case ERR_BODY_BOMB:
@@ -126,9 +131,6 @@ int problem_status(enum err_code code)
     case ERR_DIVERGED:
     case ERR_WORKER_DIED:
     case ERR_STATE_LOCKED:
-    case ERR_STATE_RESTORING:
-    case ERR_STATE_NOT_EMPTY:
-    case ERR_BACKUP_FORMAT:
     case ERR_INTERNAL:
         return 500;
     }

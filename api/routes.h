@@ -26,5 +26,6 @@ extern const struct route routes_lineage[];
 extern const struct route routes_rollout[];
 extern const struct route routes_feedback[];
 extern const struct route routes_backup[];
+extern const struct route routes_retention[];
 
 #endif

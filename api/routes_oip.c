@@ -67,12 +67,12 @@ static enum err_code version_names(struct request *r, json_t **ret, struct err *
 {
     CLEANUP(json_decref_p) json_t *all = NULL;
     CLEANUP(json_decref_p) json_t *names = json_array();
-    enum err_code code = models_versions(r->server->parts.state, request_param(r, "m"), &all, e);
+    enum err_code code =
+        models_version_numbers(r->server->parts.state, request_param(r, "m"), &all, e);
     for (size_t i = json_array_size(all); !code && i > 0; i--) {
-        const json_t *one = json_array_get(all, i - 1);
         char text[24];
         snprintf(text, sizeof text, "%" PRId64,
-                 (int64_t)json_integer_value(json_object_get(one, "version")));
+                 (int64_t)json_integer_value(json_array_get(all, i - 1)));
         if (json_array_append_new(names, json_string(text)) < 0)
             code = err_set(e, ERR_NOMEM, "no memory for a list of versions");
     }

@@ -78,9 +78,10 @@ static enum err_code wrong_method(struct request *r, struct err *e)
 static enum err_code all_rows(struct request *r, json_t *rows, struct err *e)
 {
     CLEANUP(json_decref_p) json_t *all = NULL;
-    enum err_code code = models_versions(r->server->parts.state, request_param(r, "m"), &all, e);
+    enum err_code code =
+        models_version_numbers(r->server->parts.state, request_param(r, "m"), &all, e);
     for (size_t i = 0; !code && i < json_array_size(all); i++) {
-        json_int_t version = json_integer_value(json_object_get(json_array_get(all, i), "version"));
+        json_int_t version = json_integer_value(json_array_get(all, i));
         if (json_array_append_new(rows, tfs_reply_version(version)) < 0)
             code = err_set(e, ERR_NOMEM, "no memory for a status");
     }
@@ -89,9 +90,9 @@ static enum err_code all_rows(struct request *r, json_t *rows, struct err *e)
 
 static enum err_code one_row(struct request *r, int64_t version, json_t *rows, struct err *e)
 {
-    CLEANUP(json_decref_p) json_t *shown = NULL;
+    CLEANUP(cleanup_free) char *path = NULL;
     enum err_code code =
-        models_version_show(r->server->parts.state, request_param(r, "m"), version, &shown, e);
+        models_version_path(r->server->parts.state, request_param(r, "m"), version, &path, e);
     if (!code && json_array_append_new(rows, tfs_reply_version(version)) < 0)
         code = err_set(e, ERR_NOMEM, "no memory for a status");
     return code;

@@ -116,12 +116,29 @@ static enum err_code announce(struct db_tx *t, const struct alias_move *m, const
     return r ? r : event_add(t, "alias.changed", subject, data, e);
 }
 
+/* In the transaction of the move: retention (gc.c) gives up nothing that has an alias. */
+static enum err_code check_kept(struct db_tx *t, const struct alias_move *m, struct err *e)
+{
+    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
+    enum err_code r = db_get(t, &row, e,
+                             "SELECT 1 FROM version WHERE model = ? AND number = ?"
+                             " AND purged_ms IS NOT NULL",
+                             DB_INT(m->model_id), DB_INT(m->version));
+    if (!r && row)
+        r = err_set(e, ERR_VERSION_PURGED,
+                    "version %" PRId64 " of model \"%s\" was given up by its retention", m->version,
+                    m->model);
+    return r;
+}
+
 enum err_code alias_move_write(struct db_tx *t, const struct alias_move *m, int64_t now,
                                const json_t *answer, struct err *e)
 {
     char subject[80];
     snprintf(subject, sizeof subject, "model/%s", m->model);
-    enum err_code r = write_rows(t, m, now, e);
+    enum err_code r = check_kept(t, m, e);
+    if (!r)
+        r = write_rows(t, m, now, e);
     if (!r)
         r = write_audit(t, m, subject, e);
     return r ? r : announce(t, m, subject, answer, e);

@@ -91,19 +91,20 @@ enum err_code datasets_show(struct state *s, const char *name, json_t **ret, str
 
 #define VERSION_SELECT                                                                             \
     "SELECT number, digest, created_ms, cause, who, pictures, counts, added, removed, duplicates," \
-    " rejected FROM dataset_version WHERE dataset = ?"
+    " rejected, purged_ms FROM dataset_version WHERE dataset = ?"
 
 static json_t *version_json(struct db_rows *row)
 {
     json_t *counts = NULL;
     if (db_json(row, 6, &counts, NULL))
         return NULL;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
                      db_json_int(row, 0), "digest", db_json_hex(row, 1), "created",
                      db_json_time(row, 2), "cause", db_json_text(row, 3), "who",
                      db_json_text(row, 4), "pictures", db_json_int(row, 5), "counts", counts,
                      "added", db_json_int(row, 7), "removed", db_json_int(row, 8), "duplicates",
-                     db_json_int(row, 9), "rejected", db_json_int(row, 10));
+                     db_json_int(row, 9), "rejected", db_json_int(row, 10), "purged",
+                     db_json_time(row, 11));
 }
 
 enum err_code datasets_versions(struct state *s, const char *name, json_t **ret, struct err *e)

@@ -140,9 +140,11 @@ static enum err_code reject_conflicts(struct db_tx *t, int64_t dataset, struct e
 static enum err_code add_members(struct db_tx *t, struct members_change *c, struct err *e)
 {
     enum err_code r = db_exec(t, e,
-                              "INSERT OR IGNORE INTO picture (digest, bytes, format, width, height)"
+                              "INSERT INTO picture (digest, bytes, format, width, height)"
                               " SELECT digest, bytes, format, width, height FROM scratch.item"
-                              " WHERE code IS NULL GROUP BY digest");
+                              " WHERE code IS NULL GROUP BY digest"
+                              " ON CONFLICT (digest) DO UPDATE SET purged_ms = NULL"
+                              " WHERE purged_ms IS NOT NULL");
     if (!r)
         r = db_exec(t, e,
                     "INSERT INTO member (dataset, picture, added, label, split)"

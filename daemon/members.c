@@ -54,8 +54,9 @@ enum err_code members_add(struct db_tx *t, const struct members_change *c,
 {
     enum err_code r =
         db_exec(t, e,
-                "INSERT OR IGNORE INTO picture (digest, bytes, format, width, height)"
-                " VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO picture (digest, bytes, format, width, height)"
+                " VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (digest) DO UPDATE SET purged_ms = NULL WHERE purged_ms IS NOT NULL",
                 DB_DIGEST(&p->digest), DB_INT((int64_t)p->bytes),
                 DB_TEXT(members_format_text(p->format)), DB_INT(p->width), DB_INT(p->height));
     if (r)

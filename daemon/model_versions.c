@@ -16,7 +16,8 @@ enum { REPORT_MAX = 1 << 30 };
     " (SELECT json_group_array(name) FROM (SELECT name FROM alias WHERE model = v.model"           \
     "   AND version = v.number ORDER BY name)),"                                                   \
     " v.accuracy, v.macro_f1, v.log_loss, v.calibration_error, v.holdout_count, v.decision,"       \
-    " v.report FROM version v JOIN model m ON m.id = v.model JOIN job j ON j.id = v.job"           \
+    " v.report, v.purged_ms FROM version v JOIN model m ON m.id = v.model JOIN job j ON j.id = "   \
+    "v.job"                                                                                        \
     " JOIN dataset d ON d.id = j.dataset JOIN backbone b ON b.id = j.backbone"                     \
     " JOIN dataset_version dv ON dv.dataset = j.dataset AND dv.number = j.dataset_version"
 
@@ -33,7 +34,7 @@ static enum err_code version_json(struct db_rows *row, json_t **ret, struct err 
     CLEANUP(json_decref_p)
     json_t *value = json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-        " s:{s:o, s:o, s:o, s:o, s:o}}",
+        " s:{s:o, s:o, s:o, s:o, s:o}, s:o}",
         "model", db_json_text(row, 0), "version", db_json_int(row, 1), "digest",
         db_json_hex(row, 2), "bytes", db_json_int(row, 3), "created", db_json_time(row, 4), "job",
         db_json_text(row, 5), "requested_by", db_json_text(row, 6), "seed", db_json_int(row, 9),
@@ -41,7 +42,8 @@ static enum err_code version_json(struct db_rows *row, json_t **ret, struct err 
         db_json_hex(row, 12), "backbone", db_json_text(row, 13), "backbone_digest",
         db_json_hex(row, 14), "duration_seconds", db_json_real(row, 15), "metrics", "accuracy",
         db_json_real(row, 17), "macro_f1", db_json_real(row, 18), "log_loss", db_json_real(row, 19),
-        "calibration_error", db_json_real(row, 20), "count", db_json_int(row, 21));
+        "calibration_error", db_json_real(row, 20), "count", db_json_int(row, 21), "purged",
+        db_json_time(row, 24));
     if (!value)
         return err_set(e, ERR_NOMEM, "no memory to show a version");
     enum err_code r = put_json(value, "tags", row, 7, e);
@@ -94,6 +96,27 @@ enum err_code models_versions(struct state *s, const char *name, json_t **ret, s
     return r;
 }
 
+static json_t *number_json(struct db_rows *row)
+{
+    return db_json_int(row, 0);
+}
+
+enum err_code models_version_numbers(struct state *s, const char *name, json_t **ret, struct err *e)
+{
+    CLEANUP(db_end_p) struct db_tx *t = NULL;
+    CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
+    int64_t model = 0;
+    enum err_code r = db_read(state_db(s), &t, e);
+    if (!r)
+        r = models_find(t, name, &model, e);
+    if (!r)
+        r = db_query(t, &rows, e,
+                     "SELECT number FROM version WHERE model = ? AND purged_ms IS NULL"
+                     " ORDER BY number DESC",
+                     DB_INT(model));
+    return r ? r : db_json_list(rows, number_json, ret, e);
+}
+
 /* The row of one version; *ret is never NULL after success. */
 static enum err_code find_version(struct db_tx *t, const char *name, int64_t version,
                                   struct db_rows **ret, struct err *e)
@@ -138,10 +161,18 @@ static enum err_code add_report(struct state *s, const struct digest *digest, js
     return metrics && !r ? json_put(value, "metrics", json_incref(metrics), e) : r;
 }
 
+/* It went with the artifact; the figures are in the row. */
+static enum err_code add_no_report(json_t *value, struct err *e)
+{
+    enum err_code r = json_put(value, "report", json_null(), e);
+    return r ? r : json_put(value, "precision", json_null(), e);
+}
+
 enum err_code models_version_show(struct state *s, const char *name, int64_t version, json_t **ret,
                                   struct err *e)
 {
     struct digest report;
+    bool is_purged = false;
     CLEANUP(json_decref_p) json_t *value = NULL;
     {
         CLEANUP(db_end_p) struct db_tx *t = NULL;
@@ -155,8 +186,9 @@ enum err_code models_version_show(struct state *s, const char *name, int64_t ver
             r = version_json(row, &value, e);
         if (r)
             return r;
+        is_purged = !db_is_null(row, 24);
     }
-    enum err_code r = add_report(s, &report, value, e);
+    enum err_code r = is_purged ? add_no_report(value, e) : add_report(s, &report, value, e);
     if (!r)
         *ret = STEAL(value);
     return r;
@@ -171,6 +203,10 @@ enum err_code models_version_path(struct state *s, const char *name, int64_t ver
     enum err_code r = db_read(state_db(s), &t, e);
     if (!r)
         r = find_version(t, name, version, &row, e);
+    if (!r && !db_is_null(row, 24))
+        r = err_set(e, ERR_VERSION_PURGED,
+                    "version %" PRId64 " of model \"%s\" was given up by its retention", version,
+                    name);
     if (!r)
         r = db_digest(row, 2, &artifact, e);
     return r ? r : blobs_path(state_blobs(s), &artifact, ret, e);

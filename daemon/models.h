@@ -32,10 +32,14 @@ enum err_code models_patch(struct state *s, const char *name, const json_t *chan
 /* Newest first; each without "report", its "metrics" without the tables per class. */
 enum err_code models_versions(struct state *s, const char *name, json_t **ret, struct err *e)
     MUST_USE;
+/* Numbers of those whose bytes are kept, newest first. */
+enum err_code models_version_numbers(struct state *s, const char *name, json_t **ret, struct err *e)
+    MUST_USE;
 /* {"model", "version", "digest", "bytes", "created", "job", "requested_by", "tags", "recipe",
  *  "seed", "dataset", "dataset_version", "dataset_digest", "backbone", "backbone_digest",
- *  "duration_seconds", "aliases": [...], "metrics": {...}, "gate": {decision}, "report": {...}}:
- * metrics and report as nn/retrain.h writes them, the decision as daemon/gate.h does. */
+ *  "duration_seconds", "purged": since when its bytes are gone or null, "aliases": [...],
+ * "metrics": {...}, "gate": {decision}, "report": {...}}: metrics and report as nn/retrain.h writes
+ * them, the decision as daemon/gate.h does. */
 enum err_code models_version_show(struct state *s, const char *name, int64_t version, json_t **ret,
                                   struct err *e) MUST_USE;
 /* The version that an alias ("production") names. ERR_MODEL_UNKNOWN, ERR_VERSION_UNKNOWN. */

@@ -2,6 +2,7 @@
 
 #include "daemon/bell.h"
 #include "daemon/db.h"
+#include "daemon/gc.h"
 #include "daemon/schedules.h"
 #include "data/base/clock.h"
 #include "data/base/log.h"
@@ -11,13 +12,14 @@
 #include <time.h>
 
 /* A wall clock that is set is noticed within the longest sleep. */
-enum { SLEEP_MAX_MS = 60000, FAULT_MS = 1000 };
+enum { SLEEP_MAX_MS = 60000, FAULT_MS = 1000, COLLECT_MS = 3600000 };
 
 struct scheduler {
     struct state *state;
     struct jobs *jobs;
     pthread_t thread;
     bool started, rings;
+    int64_t collect_ms; /* the thread's: when retention is next looked at, monotonic */
     pthread_mutex_t mu;
     pthread_cond_t wanted;
     bool stopping, rung; /* guarded by mu */
@@ -39,11 +41,24 @@ static void sleep_for(struct scheduler *s, int64_t ms)
         ended = pthread_cond_timedwait(&s->wanted, &s->mu, &until);
 }
 
+/* At the start, then every hour. One that fails is tried again with the next. */
+static void collect(struct scheduler *s)
+{
+    struct err e;
+    int64_t now = clock_monotonic_us() / 1000;
+    if (now < s->collect_ms)
+        return;
+    s->collect_ms = now + COLLECT_MS;
+    if (gc_run_due(s->state, &e))
+        log_event("error", "retention", "code", err_slug(e.code), "message", e.message, NULL);
+}
+
 /* How long to sleep. */
 static int64_t work(struct scheduler *s)
 {
     struct err e;
     int64_t now = clock_utc_ms(), next = 0;
+    collect(s);
     if (schedules_run(s->state, s->jobs, now, &next, &e)) {
         log_event("error", "schedules", "code", err_slug(e.code), "message", e.message, NULL);
         return FAULT_MS;

@@ -55,7 +55,7 @@ static enum err_code read_facts(struct state *s, const char *model, int64_t vers
     enum err_code r = db_read(state_db(s), &t, e);
     if (!r)
         r = db_get(t, &row, e,
-                   "SELECT v.artifact, m.strip_prefix FROM model m "
+                   "SELECT v.artifact, m.strip_prefix, v.purged_ms FROM model m "
                    "LEFT JOIN version v ON v.model = m.id AND v.number = ? WHERE m.name = ?",
                    DB_INT(version), DB_TEXT(model));
     if (r)
@@ -65,6 +65,10 @@ static enum err_code read_facts(struct state *s, const char *model, int64_t vers
     if (db_is_null(row, 0))
         return err_set(e, ERR_VERSION_UNKNOWN, "model \"%s\" has no version %" PRId64, model,
                        version);
+    if (!db_is_null(row, 2))
+        return err_set(e, ERR_VERSION_PURGED,
+                       "version %" PRId64 " of model \"%s\" was given up by its retention", version,
+                       model);
     ret->strip_prefix = db_is_null(row, 1) ? -1 : (int)db_int(row, 1);
     return db_digest(row, 0, &ret->artifact, e);
 }

@@ -156,11 +156,8 @@ void state_put_begin(struct state *s)
 }
 
 /* Whoever keeps the lock from being had here looks at the flag in turn, after it has let go. */
-void state_put_end(struct state *s, bool named)
+static void sweep_if_wanted(struct state *s)
 {
-    if (!named)
-        atomic_store(&s->has_unnamed, true);
-    pthread_rwlock_unlock(&s->puts);
     if (!atomic_load(&s->has_unnamed) || pthread_rwlock_trywrlock(&s->puts) != 0)
         return;
     struct err e;
@@ -169,6 +166,21 @@ void state_put_end(struct state *s, bool named)
         log_event("error", "blobs_not_swept", "code", err_slug(e.code), "message", e.message, NULL);
     }
     pthread_rwlock_unlock(&s->puts);
+}
+
+void state_put_end(struct state *s, bool named)
+{
+    if (!named)
+        atomic_store(&s->has_unnamed, true);
+    pthread_rwlock_unlock(&s->puts);
+    sweep_if_wanted(s);
+}
+
+bool state_sweep(struct state *s)
+{
+    atomic_store(&s->has_unnamed, true);
+    sweep_if_wanted(s);
+    return !atomic_load(&s->has_unnamed);
 }
 
 struct blobs *state_blobs(struct state *s)

@@ -49,6 +49,9 @@ enum err_code state_lock(const char *dir, bool create, int *ret, struct err *e) 
  * soon as nobody is between begin and end: a refused upload must not keep a disk full. */
 void state_put_begin(struct state *s);
 void state_put_end(struct state *s, bool named);
+/* Removes what no row names now, or as soon as nobody is between begin and end. Whether it was now.
+ * Not between them. */
+bool state_sweep(struct state *s);
 
 struct blobs *state_blobs(struct state *s);
 struct db *state_db(struct state *s);

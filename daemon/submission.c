@@ -65,7 +65,7 @@ static enum err_code read_counts(struct db_tx *t, int64_t wanted, struct submiss
 {
     CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
     enum err_code r = db_get(t, &row, e,
-                             "SELECT number, counts, pictures FROM dataset_version "
+                             "SELECT number, counts, pictures, purged_ms FROM dataset_version "
                              "WHERE dataset = ? AND (? = 0 OR number = ?) "
                              "ORDER BY number DESC LIMIT 1",
                              DB_INT(ret->dataset), DB_INT(wanted), DB_INT(wanted));
@@ -78,6 +78,10 @@ static enum err_code read_counts(struct db_tx *t, int64_t wanted, struct submiss
         return err_set(e, ERR_DATASET_EMPTY,
                        "the model's dataset has no version yet: import "
                        "pictures first");
+    if (!db_is_null(row, 3))
+        return err_set(e, ERR_VERSION_PURGED,
+                       "version %" PRId64 " of the dataset was given up by its retention",
+                       db_int(row, 0));
     if (db_int(row, 2) == 0)
         return err_set(e, ERR_DATASET_EMPTY, "version %" PRId64 " of the dataset has no pictures",
                        db_int(row, 0));

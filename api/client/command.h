@@ -50,6 +50,7 @@ extern const struct command commands_score[];
 extern const struct command commands_key[];
 extern const struct command commands_lineage[];
 extern const struct command commands_backup[];
+extern const struct command commands_retention[];
 extern const struct command commands_completion[];
 
 /* All of them, ended by NULL, and the options of every command: in main.c. */

@@ -125,6 +125,7 @@
     X(DNN, "dnn", 1)                                                                               \
     X(DIVERGED, "diverged", 1)                                                                     \
     X(WORKER_DIED, "worker_died", 1)                                                               \
+    X(VERSION_PURGED, "version_purged", 0)                                                         \
     X(STATE_RESTORING, "state_restoring", 0)                                                       \
     X(STATE_NOT_EMPTY, "state_not_empty", 0)                                                       \
     X(BACKUP_FORMAT, "backup_format", 0)                                                           \
