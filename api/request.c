@@ -18,6 +18,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
+
 static void copy_header(struct MHD_Connection *c, const char *name, char *ret, size_t size)
 {
     const char *value = MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
@@ -229,6 +231,17 @@ enum err_code request_json(const struct request *r, json_t **ret, struct err *e)
     if (!r->body.len)
         return err_set(e, ERR_BODY_MISSING, "a JSON body is expected");
     return json_read((const char *)r->body.data, r->body.len, ret, e);
+}
+
+enum err_code request_page(const struct request *r, struct state_page *ret, struct err *e)
+{
+    struct state_page page = { .limit = PAGE_DEFAULT };
+    enum err_code code = request_query_int(r, "limit", 1, PAGE_MAX, &page.limit, e);
+    if (!code)
+        code = request_query_int(r, "before", 1, INT64_MAX, &page.before, e);
+    if (!code)
+        *ret = page;
+    return code;
 }
 
 enum err_code request_version(const struct request *r, int64_t *ret, struct err *e)

@@ -104,6 +104,8 @@ enum err_code request_int(const char *name, const char *text, int64_t min, int64
                           int64_t *ret, struct err *e) MUST_USE;
 /* The body as a JSON object; an empty one counts as {} where the route says so. Caller owns. */
 enum err_code request_json(const struct request *r, json_t **ret, struct err *e) MUST_USE;
+/* ?limit=, 1 to 1,000, else 100, and ?before=. ERR_FIELD_RANGE. */
+enum err_code request_page(const struct request *r, struct state_page *ret, struct err *e) MUST_USE;
 /* A version number in the path. ERR_VERSION_UNKNOWN for what cannot be one. */
 enum err_code request_version(const struct request *r, int64_t *ret, struct err *e) MUST_USE;
 

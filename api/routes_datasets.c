@@ -52,7 +52,10 @@ static enum err_code show(struct request *r, struct err *e)
 static enum err_code versions(struct request *r, struct err *e)
 {
     json_t *all;
-    enum err_code code = datasets_versions(state_of(r), request_param(r, "d"), &all, e);
+    struct state_page page;
+    enum err_code code = request_page(r, &page, e);
+    if (!code)
+        code = datasets_versions(state_of(r), request_param(r, "d"), page, &all, e);
     return code ? code : reply_list(&r->reply, "versions", all, e);
 }
 
@@ -171,7 +174,7 @@ const struct route routes_datasets[] = {
       "Add one picture", ACCESS_TRAIN },
     { "DELETE", "/api/v1/datasets/{d}/images/{digest}", BODY_NONE, RUN_TASK, "", delete_picture,
       "Remove one picture", ACCESS_TRAIN },
-    { "GET", "/api/v1/datasets/{d}/versions", BODY_NONE, RUN_TASK, "", versions,
+    { "GET", "/api/v1/datasets/{d}/versions", BODY_NONE, RUN_TASK, "limit before", versions,
       "List a dataset's versions", ACCESS_TRAIN },
     { "GET", "/api/v1/datasets/{d}/versions/{v}", BODY_NONE, RUN_TASK, "", version,
       "Show a dataset's version", ACCESS_TRAIN },

@@ -110,7 +110,10 @@ static enum err_code patch(struct request *r, struct err *e)
 static enum err_code versions(struct request *r, struct err *e)
 {
     json_t *all;
-    enum err_code code = models_versions(state_of(r), request_param(r, "m"), &all, e);
+    struct state_page page;
+    enum err_code code = request_page(r, &page, e);
+    if (!code)
+        code = models_versions(state_of(r), request_param(r, "m"), page, &all, e);
     return code ? code : reply_list(&r->reply, "versions", all, e);
 }
 
@@ -176,7 +179,7 @@ const struct route routes_models[] = {
     { "GET", "/api/v1/models/{m}", BODY_NONE, RUN_TASK, "", show, "Show a model", ACCESS_TRAIN },
     { "PATCH", "/api/v1/models/{m}", BODY_JSON, RUN_TASK, "", patch, "Change a model",
       ACCESS_TRAIN },
-    { "GET", "/api/v1/models/{m}/versions", BODY_NONE, RUN_TASK, "", versions,
+    { "GET", "/api/v1/models/{m}/versions", BODY_NONE, RUN_TASK, "limit before", versions,
       "List a model's versions", ACCESS_TRAIN },
     { "GET", "/api/v1/models/{m}/versions/{v}", BODY_NONE, RUN_TASK, "", version,
       "Show a version with its report", ACCESS_TRAIN },

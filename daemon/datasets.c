@@ -107,7 +107,8 @@ static json_t *version_json(struct db_rows *row)
                      db_json_time(row, 11));
 }
 
-enum err_code datasets_versions(struct state *s, const char *name, json_t **ret, struct err *e)
+enum err_code datasets_versions(struct state *s, const char *name, struct state_page page,
+                                json_t **ret, struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
@@ -116,7 +117,9 @@ enum err_code datasets_versions(struct state *s, const char *name, json_t **ret,
     if (!r)
         r = members_dataset(t, name, &dataset, e);
     if (!r)
-        r = db_query(t, &rows, e, VERSION_SELECT " ORDER BY number DESC", DB_INT(dataset));
+        r = db_query(t, &rows, e,
+                     VERSION_SELECT " AND (? = 0 OR number < ?) ORDER BY number DESC LIMIT ?",
+                     DB_INT(dataset), DB_INT(page.before), DB_INT(page.before), DB_INT(page.limit));
     return r ? r : db_json_list(rows, version_json, ret, e);
 }
 

@@ -24,8 +24,8 @@ enum err_code datasets_show(struct state *s, const char *name, json_t **ret, str
  * "pictures", "counts": {LABEL: {"train": n, "val": n, "test": n}}, "added", "removed",
  * "duplicates", "rejected" (a count in lists)}. _show: "rejected" is the array [{"path", "code",
  * "reason"}] of the first 1,000, "rejected_count" the count. ERR_VERSION_UNKNOWN. */
-enum err_code datasets_versions(struct state *s, const char *name, json_t **ret, struct err *e)
-    MUST_USE;
+enum err_code datasets_versions(struct state *s, const char *name, struct state_page page,
+                                json_t **ret, struct err *e) MUST_USE;
 enum err_code datasets_version_show(struct state *s, const char *name, int64_t version,
                                     json_t **ret, struct err *e) MUST_USE;
 

@@ -70,7 +70,8 @@ enum err_code models_find(struct db_tx *t, const char *name, int64_t *ret, struc
     return ERR_OK;
 }
 
-enum err_code models_versions(struct state *s, const char *name, json_t **ret, struct err *e)
+enum err_code models_versions(struct state *s, const char *name, struct state_page page,
+                              json_t **ret, struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
@@ -82,8 +83,10 @@ enum err_code models_versions(struct state *s, const char *name, json_t **ret, s
     if (!r)
         r = models_find(t, name, &model, e);
     if (!r)
-        r = db_query(t, &rows, e, VERSION_SELECT " WHERE v.model = ? ORDER BY v.number DESC",
-                     DB_INT(model));
+        r = db_query(t, &rows, e,
+                     VERSION_SELECT " WHERE v.model = ? AND (? = 0 OR v.number < ?)"
+                                    " ORDER BY v.number DESC LIMIT ?",
+                     DB_INT(model), DB_INT(page.before), DB_INT(page.before), DB_INT(page.limit));
     bool more = false;
     while (!r && !(r = db_next(rows, &more, e)) && more) {
         json_t *one = NULL;

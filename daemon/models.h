@@ -30,8 +30,8 @@ enum err_code models_patch(struct state *s, const char *name, const json_t *chan
                            json_t **ret, struct err *e) MUST_USE;
 
 /* Newest first; each without "report", its "metrics" without the tables per class. */
-enum err_code models_versions(struct state *s, const char *name, json_t **ret, struct err *e)
-    MUST_USE;
+enum err_code models_versions(struct state *s, const char *name, struct state_page page,
+                              json_t **ret, struct err *e) MUST_USE;
 /* Numbers of those whose bytes are kept, newest first. */
 enum err_code models_version_numbers(struct state *s, const char *name, json_t **ret, struct err *e)
     MUST_USE;

@@ -158,14 +158,17 @@ void state_put_begin(struct state *s)
 /* Whoever keeps the lock from being had here looks at the flag in turn, after it has let go. */
 static void sweep_if_wanted(struct state *s)
 {
-    if (!atomic_load(&s->has_unnamed) || pthread_rwlock_trywrlock(&s->puts) != 0)
-        return;
-    struct err e;
-    if (atomic_exchange(&s->has_unnamed, false) && sweep_blobs(s->db, s->blobs, &e)) {
-        atomic_store(&s->has_unnamed, true);
-        log_event("error", "blobs_not_swept", "code", err_slug(e.code), "message", e.message, NULL);
+    bool failed = false;
+    while (!failed && atomic_load(&s->has_unnamed) && pthread_rwlock_trywrlock(&s->puts) == 0) {
+        struct err e;
+        if (atomic_exchange(&s->has_unnamed, false) && sweep_blobs(s->db, s->blobs, &e)) {
+            failed = true;
+            atomic_store(&s->has_unnamed, true);
+            log_event("error", "blobs_not_swept", "code", err_slug(e.code), "message", e.message,
+                      NULL);
+        }
+        pthread_rwlock_unlock(&s->puts);
     }
-    pthread_rwlock_unlock(&s->puts);
 }
 
 void state_put_end(struct state *s, bool named)

@@ -21,6 +21,11 @@
 struct state;
 struct db;
 
+/* Of a list by falling numbers: at most limit, only those below before (0: from the first on). */
+struct state_page {
+    int64_t limit, before;
+};
+
 #define STATE_RESTORING "restoring"
 
 /* Every limit on what comes from outside that is not HTTP's own; --help names each. */

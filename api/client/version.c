@@ -25,11 +25,19 @@ static void add_row(struct table *t, const json_t *version)
     table_member(t, version, "created");
 }
 
+static const struct flag list_flags[] = {
+    { "limit", "N", "at most so many, the newest; 1 to 1000, default 100" },
+    { "before", "VERSION", "only those before it" },
+    { 0 },
+};
+
 static enum outcome list(struct client *c, const struct args *a)
 {
     struct http_reply reply;
+    const char *limit = args_flag(a, "limit"), *before = args_flag(a, "before");
     enum outcome outcome =
-        http_call(c->http, "GET", NULL, &reply, "/api/v1/models/%s/versions", a->values[0]);
+        http_call(c->http, "GET", NULL, &reply, "/api/v1/models/%s/versions?limit=%s&before=%s",
+                  a->values[0], limit ? limit : "100", before ? before : "9223372036854775807");
     if (!show_json(c, outcome, &reply)) {
         struct table t;
         size_t i;
@@ -111,7 +119,7 @@ static enum outcome download(struct client *c, const struct args *a)
 }
 
 const struct command commands_version[] = {
-    { "version", "list", "MODEL", 1, 1, NULL, list, "List a model's versions" },
+    { "version", "list", "MODEL", 1, 1, list_flags, list, "List a model's versions" },
     { "version", "show", "MODEL VERSION", 2, 2, NULL, show, "Show one with its metrics" },
     { "version", "download", "MODEL VERSION", 2, 2, download_flags, download,
       "Fetch its ONNX file" },

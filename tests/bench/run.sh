@@ -1,6 +1,6 @@
 #!/bin/sh
 # Benchmarks, each beside its peer in the same run. usage: tests/bench/run.sh NAME [ARGUMENT...]
-# NAME is one of the programs here: infer, retrain, train, serve. `run.sh NAME --help` tells its arguments. They
+# NAME is one of the programs here: infer, retrain, train, serve, registry. `run.sh NAME --help` tells its arguments. They
 # measure build/release, and need ../shared (or KENNEL_SHARED).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)

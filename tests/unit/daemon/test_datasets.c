@@ -69,7 +69,7 @@ static void test_create_list_show(void **context)
     assert_int_equal(json_array_size(all), 2);
     assert_string_equal(json_string_value(json_object_get(json_array_get(all, 0), "name")), "a");
     CLEANUP(json_decref_p) json_t *versions = NULL;
-    assert_ok(datasets_versions(f->state, "d", &versions, &e));
+    assert_ok(datasets_versions(f->state, "d", (struct state_page){ .limit = 100 }, &versions, &e));
     assert_int_equal(json_array_size(versions), 0);
     assert_int_equal(fixture_number(f, "SELECT count(*) FROM audit"
                                        " WHERE what = 'dataset.create'"),
@@ -85,7 +85,9 @@ static void test_names(void **context)
     assert_int_equal(datasets_create(f->state, "d", "me", &value, &e), ERR_NAME_TAKEN);
     assert_int_equal(datasets_create(f->state, "no/such", "me", &value, &e), ERR_NAME_SYNTAX);
     assert_int_equal(datasets_show(f->state, "x", &value, &e), ERR_DATASET_UNKNOWN);
-    assert_int_equal(datasets_versions(f->state, "x", &value, &e), ERR_DATASET_UNKNOWN);
+    assert_int_equal(
+        datasets_versions(f->state, "x", (struct state_page){ .limit = 100 }, &value, &e),
+        ERR_DATASET_UNKNOWN);
     assert_int_equal(datasets_version_show(f->state, "x", 1, &value, &e), ERR_DATASET_UNKNOWN);
     assert_int_equal(datasets_version_show(f->state, "d", 1, &value, &e), ERR_VERSION_UNKNOWN);
     assert_null(value);
@@ -123,7 +125,7 @@ static void test_put_makes_versions(void **context)
     assert_int_equal(m.count, 2);
     assert_int_equal(m.label_count, 2);
     CLEANUP(json_decref_p) json_t *versions = NULL;
-    assert_ok(datasets_versions(f->state, "d", &versions, &e));
+    assert_ok(datasets_versions(f->state, "d", (struct state_page){ .limit = 100 }, &versions, &e));
     assert_int_equal(fixture_int(json_array_get(versions, 0), "version"), 2);
     assert_int_equal(fixture_int(json_array_get(versions, 1), "rejected"), 0);
 }

@@ -208,7 +208,10 @@ static void test_foreign_keys_and_checks(void **context)
     assert_int_equal(db_exec(t, &e, "INSERT INTO alias (model, name, version) VALUES (1, 'x', 1)"),
                      ERR_DATABASE);
     assert_int_equal(db_exec(t, &e,
-                             "INSERT INTO dataset_version VALUES (1, 1, x'00', 'import', 'me', 1,"
+                             "INSERT INTO dataset_version (dataset, number, digest, cause, who, "
+                             "created_ms, pictures, "
+                             "labels, counts, added, removed, duplicates, rejected) VALUES (1, 1, "
+                             "x'00', 'import', 'me', 1,"
                              " 0, 0, '{}', 0, 0, 0, 0)"),
                      ERR_DATABASE);
 }

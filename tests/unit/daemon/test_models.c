@@ -9,14 +9,17 @@ static int setup(void **context)
     static const char digest[] =
         "x'0101010101010101010101010101010101010101010101010101010101010101'";
     char sql[1500];
-    snprintf(sql, sizeof sql,
-             "INSERT INTO dataset VALUES (1, 'dogs', 1, 'me'), (2, 'cats', 1, 'me');"
-             "INSERT INTO dataset_version VALUES"
-             " (1, 1, %s, 'import', 'me', 1, 0, 0, '{}', 0, 0, 0, 0);"
-             "INSERT INTO backbone VALUES"
-             " (1, 'net', %s, 1, 'f', 1, 'i', 1, 1, '{}', 1, '{}', 1, 'me'),"
-             " (2, 'other', %s, 1, 'f', 1, 'i', 1, 1, '{}', 1, '{}', 1, 'me')",
-             digest, digest, digest);
+    snprintf(
+        sql, sizeof sql,
+        "INSERT INTO dataset (id, name, created_ms, who) VALUES (1, 'dogs', 1, 'me'), (2, 'cats', "
+        "1, 'me');"
+        "INSERT INTO dataset_version (dataset, number, digest, cause, who, created_ms, pictures, "
+        "labels, counts, added, removed, duplicates, rejected) VALUES"
+        " (1, 1, %s, 'import', 'me', 1, 0, 0, '{}', 0, 0, 0, 0);"
+        "INSERT INTO backbone VALUES"
+        " (1, 'net', %s, 1, 'f', 1, 'i', 1, 1, '{}', 1, '{}', 1, 'me'),"
+        " (2, 'other', %s, 1, 'f', 1, 'i', 1, 1, '{}', 1, '{}', 1, 'me')",
+        digest, digest, digest);
     fixture_script(*context, sql);
     return 0;
 }
@@ -54,10 +57,13 @@ static void add_version(struct fixture *f, int64_t number, const char *report_te
                       " VALUES (?, 1, 'running', 1, 1, 1, 'head', '{\"mode\":\"head\"}', '{}', 7,"
                       " '{\"run\":\"a\"}', 'you', 1000, 2000)",
                       DB_TEXT(job)));
-    assert_ok(db_exec(t, &e,
-                      "INSERT INTO version VALUES (1, ?, ?, ?, 4, ?, '{\"passed\":true}', 1, 0.75,"
-                      " 0.5, 0.25, 0.125, 400, 4500)",
-                      DB_INT(number), DB_TEXT(job), DB_DIGEST(&artifact), DB_DIGEST(&report)));
+    assert_ok(
+        db_exec(t, &e,
+                "INSERT INTO version (model, number, job, artifact, bytes, report, decision, "
+                "passed, accuracy, macro_f1, log_loss, calibration_error, "
+                "holdout_count, created_ms) VALUES (1, ?, ?, ?, 4, ?, '{\"passed\":true}', 1, 0.75,"
+                " 0.5, 0.25, 0.125, 400, 4500)",
+                DB_INT(number), DB_TEXT(job), DB_DIGEST(&artifact), DB_DIGEST(&report)));
     assert_ok(db_exec(t, &e,
                       "UPDATE job SET state = 'succeeded', version = ?, ended_ms = 5000"
                       " WHERE id = ?",
@@ -118,7 +124,8 @@ static void test_refusals(void **context)
     assert_int_equal(models_create(s, "n", "dogs", "net", NULL, bad, NULL, -1, "me", &none, &e),
                      ERR_FIELD_UNKNOWN);
     assert_int_equal(models_show(s, "n", &none, &e), ERR_MODEL_UNKNOWN);
-    assert_int_equal(models_versions(s, "n", &none, &e), ERR_MODEL_UNKNOWN);
+    assert_int_equal(models_versions(s, "n", (struct state_page){ .limit = 100 }, &none, &e),
+                     ERR_MODEL_UNKNOWN);
     assert_int_equal(models_version_show(s, "n", 1, &none, &e), ERR_MODEL_UNKNOWN);
     assert_int_equal(models_version_show(s, "m", 1, &none, &e), ERR_VERSION_UNKNOWN);
     char *path = NULL;
@@ -182,7 +189,7 @@ static void test_versions(void **context)
     assert_int_equal(fixture_int(model, "versions"), 2);
 
     CLEANUP(json_decref_p) json_t *all = NULL;
-    assert_ok(models_versions(f->state, "m", &all, &e));
+    assert_ok(models_versions(f->state, "m", (struct state_page){ .limit = 100 }, &all, &e));
     assert_int_equal(json_array_size(all), 2);
     assert_int_equal(fixture_int(json_array_get(all, 0), "version"), 2);
     assert_null(json_object_get(json_array_get(all, 0), "report"));
@@ -192,18 +199,19 @@ static void test_versions(void **context)
     assert_ok(models_version_show(f->state, "m", 1, &one, &e));
     json_object_del(one, "digest");
     fixture_expect(
-        one, "{\"model\": \"m\", \"version\": 1, \"bytes\": 4, \"created\": "
-             "\"1970-01-01T00:00:04.500Z\", \"job\": \"JOB1\", \"requested_by\": \"you\","
-             " \"tags\": {\"run\": \"a\"}, \"recipe\": {\"mode\": \"head\"}, \"seed\": 7,"
-             " \"dataset\": \"dogs\", \"dataset_version\": 1, \"dataset_digest\":"
-             " \"0101010101010101010101010101010101010101010101010101010101010101\","
-             " \"backbone\": \"net\", \"backbone_digest\":"
-             " \"0101010101010101010101010101010101010101010101010101010101010101\","
-             " \"duration_seconds\": 2.5, \"aliases\": [\"best\", \"production\"],"
-             " \"metrics\": {\"accuracy\": 0.75, \"per_class\": []}, \"gate\": {\"passed\": true},"
-             " \"precision\": null,"
-             " \"report\": {\"metrics\": {\"accuracy\": 0.75, \"per_class\": []}, \"labels\":"
-             " [\"a\"]}}");
+        one,
+        "{\"model\": \"m\", \"version\": 1, \"bytes\": 4, \"created\": "
+        "\"1970-01-01T00:00:04.500Z\", \"job\": \"JOB1\", \"requested_by\": \"you\","
+        " \"tags\": {\"run\": \"a\"}, \"recipe\": {\"mode\": \"head\"}, \"seed\": 7,"
+        " \"dataset\": \"dogs\", \"dataset_version\": 1, \"dataset_digest\":"
+        " \"0101010101010101010101010101010101010101010101010101010101010101\","
+        " \"backbone\": \"net\", \"backbone_digest\":"
+        " \"0101010101010101010101010101010101010101010101010101010101010101\","
+        " \"duration_seconds\": 2.5, \"purged\": null, \"aliases\": [\"best\", \"production\"],"
+        " \"metrics\": {\"accuracy\": 0.75, \"per_class\": []}, \"gate\": {\"passed\": true},"
+        " \"precision\": null,"
+        " \"report\": {\"metrics\": {\"accuracy\": 0.75, \"per_class\": []}, \"labels\":"
+        " [\"a\"]}}");
     /* Without a table per class in the report: the figures of the row. */
     CLEANUP(json_decref_p) json_t *two = NULL;
     assert_ok(models_version_show(f->state, "m", 2, &two, &e));

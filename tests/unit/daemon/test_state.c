@@ -100,11 +100,17 @@ static void test_sweep_of_blobs(void **context)
     {
         CLEANUP(db_end_p) struct db_tx *t = NULL;
         assert_ok(db_write(state_db(f->state), &t, &e));
-        assert_ok(
-            db_exec(t, &e, "INSERT INTO picture VALUES (?, 1, 'jpeg', 1, 1)", DB_DIGEST(&picture)));
-        assert_ok(db_exec(t, &e, "INSERT INTO dataset VALUES (1, 'd', 1, 'me')"));
         assert_ok(db_exec(t, &e,
-                          "INSERT INTO dataset_version VALUES (1, 1, ?, 'import', 'me', 1, 0, 0,"
+                          "INSERT INTO picture (digest, bytes, format, width, height) VALUES (?, "
+                          "1, 'jpeg', 1, 1)",
+                          DB_DIGEST(&picture)));
+        assert_ok(db_exec(
+            t, &e, "INSERT INTO dataset (id, name, created_ms, who) VALUES (1, 'd', 1, 'me')"));
+        assert_ok(db_exec(t, &e,
+                          "INSERT INTO dataset_version (dataset, number, digest, cause, who, "
+                          "created_ms, pictures, "
+                          "labels, counts, added, removed, duplicates, rejected) VALUES (1, 1, ?, "
+                          "'import', 'me', 1, 0, 0,"
                           " '{}', 0, 0, 0, 0)",
                           DB_DIGEST(&manifest)));
         assert_ok(db_exec(t, &e,
@@ -112,16 +118,21 @@ static void test_sweep_of_blobs(void **context)
                           " '{}', 1, 'me')",
                           DB_DIGEST(&backbone)));
         assert_ok(db_exec(
-            t, &e, "INSERT INTO model VALUES (1, 'm', 1, 1, '{}', '{}', NULL, 1, 'me', '{}')"));
+            t, &e,
+            "INSERT INTO model (id, name, dataset, backbone, recipe, gate, strip_prefix, "
+            "created_ms, who, limits) VALUES (1, 'm', 1, 1, '{}', '{}', NULL, 1, 'me', '{}')"));
         assert_ok(db_exec(t, &e,
                           "INSERT INTO job (id, model, state, dataset, dataset_version, backbone,"
                           " mode, recipe, gate, seed, tags, requested_by, created_ms)"
                           " VALUES ('J1', 1, 'running', 1, 1, 1, 'head', '{}', '{}', 0, '{}',"
                           " 'me', 1)"));
-        assert_ok(db_exec(t, &e,
-                          "INSERT INTO version VALUES (1, 1, 'J1', ?, 1, ?, '{}', 1, 1, 1, 0, 0, 1,"
-                          " 1)",
-                          DB_DIGEST(&artifact), DB_DIGEST(&report)));
+        assert_ok(db_exec(
+            t, &e,
+            "INSERT INTO version (model, number, job, artifact, bytes, report, decision, "
+            "passed, accuracy, macro_f1, log_loss, calibration_error, "
+            "holdout_count, created_ms) VALUES (1, 1, 'J1', ?, 1, ?, '{}', 1, 1, 1, 0, 0, 1,"
+            " 1)",
+            DB_DIGEST(&artifact), DB_DIGEST(&report)));
         assert_ok(db_commit(&t, &e));
     }
     fixture_close(f);
@@ -152,8 +163,10 @@ static void test_sweep_between_puts(void **context)
     {
         CLEANUP(db_end_p) struct db_tx *t = NULL;
         assert_ok(db_write(state_db(f->state), &t, &e));
-        assert_ok(
-            db_exec(t, &e, "INSERT INTO picture VALUES (?, 1, 'jpeg', 1, 1)", DB_DIGEST(&picture)));
+        assert_ok(db_exec(t, &e,
+                          "INSERT INTO picture (digest, bytes, format, width, height) VALUES (?, "
+                          "1, 'jpeg', 1, 1)",
+                          DB_DIGEST(&picture)));
         assert_ok(db_commit(&t, &e));
     }
     state_put_end(f->state, true);
@@ -177,18 +190,22 @@ static void test_sweep_of_jobs_and_staging(void **context)
     static const char digest[] =
         "x'0000000000000000000000000000000000000000000000000000000000000000'";
     char sql[2000];
-    snprintf(sql, sizeof sql,
-             "INSERT INTO dataset VALUES (1, 'd', 1, 'me');"
-             "INSERT INTO dataset_version VALUES (1, 1, %s, 'import', 'me', 1, 0, 0, '{}', 0, 0, 0,"
-             " 0);"
-             "INSERT INTO backbone VALUES (1, 'b', %s, 1, 'f', 1, 'i', 1, 1, '{}', 1, '{}', 1,"
-             " 'me');"
-             "INSERT INTO model VALUES (1, 'm', 1, 1, '{}', '{}', NULL, 1, 'me', '{}');"
-             "INSERT INTO job (id, model, state, dataset, dataset_version, backbone, mode, recipe,"
-             " gate, seed, tags, requested_by, created_ms, ended_ms) VALUES"
-             " ('RUNNING', 1, 'running', 1, 1, 1, 'head', '{}', '{}', 0, '{}', 'me', 1, NULL),"
-             " ('ENDED', 1, 'cancelled', 1, 1, 1, 'head', '{}', '{}', 0, '{}', 'me', 1, 2)",
-             digest, digest);
+    snprintf(
+        sql, sizeof sql,
+        "INSERT INTO dataset (id, name, created_ms, who) VALUES (1, 'd', 1, 'me');"
+        "INSERT INTO dataset_version (dataset, number, digest, cause, who, created_ms, pictures, "
+        "labels, counts, added, removed, duplicates, rejected) VALUES (1, 1, %s, 'import', 'me', "
+        "1, 0, 0, '{}', 0, 0, 0,"
+        " 0);"
+        "INSERT INTO backbone VALUES (1, 'b', %s, 1, 'f', 1, 'i', 1, 1, '{}', 1, '{}', 1,"
+        " 'me');"
+        "INSERT INTO model (id, name, dataset, backbone, recipe, gate, strip_prefix, "
+        "created_ms, who, limits) VALUES (1, 'm', 1, 1, '{}', '{}', NULL, 1, 'me', '{}');"
+        "INSERT INTO job (id, model, state, dataset, dataset_version, backbone, mode, recipe,"
+        " gate, seed, tags, requested_by, created_ms, ended_ms) VALUES"
+        " ('RUNNING', 1, 'running', 1, 1, 1, 'head', '{}', '{}', 0, '{}', 'me', 1, NULL),"
+        " ('ENDED', 1, 'cancelled', 1, 1, 1, 'head', '{}', '{}', 0, '{}', 'me', 1, 2)",
+        digest, digest);
     fixture_script(f, sql);
     make_file(f, "jobs/RUNNING", "spec.json");
     make_file(f, "jobs/ENDED", "spec.json");
