@@ -38,7 +38,7 @@ struct retrain {
     struct head head;
     bool has_fit; /* fit is of a head */
     struct head_report fit;
-    struct training *training; /* retrain_train.c; NULL for a head by lbfgs */
+    struct training *training; /* nn/retrain_training.h; NULL for a head by lbfgs */
     struct buf artifact;
 
     struct champion own; /* what was trained as a file read again; no network: a head by lbfgs */
@@ -84,7 +84,7 @@ bool retrain_is_balanced(const struct retrain *run);
 enum err_code retrain_fit_head(struct retrain *run, const float *x, const int *y, const int *group,
                                size_t rows, struct err *e) MUST_USE;
 
-/* --- retrain_train.c: the phases of what has epochs */
+/* --- retrain_start.c, retrain_train.c: the phases of what has epochs */
 
 enum err_code retrain_train_features(struct retrain *run, struct err *e) MUST_USE;
 enum err_code retrain_train_start(struct retrain *run, struct err *e) MUST_USE;
