@@ -1,10 +1,8 @@
-#include "nn/train.h"
+#include "nn/train_parts.h"
 
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
-#include "nn/checkpoint.h"
-#include "nn/optimiser.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -20,37 +18,9 @@
  * The arrays of a checkpoint are, in order: the learner's parameters, the optimiser's state, the
  * best weights so far (where there is a validation). */
 
-enum { CHECKPOINT_US = 500000, CHECKPOINT_SHARE = 20 };
 static const double least_probability = 1e-15;
 
-/* What a checkpoint's header holds. */
-struct place {
-    int64_t epoch, step; /* epochs ended; steps made in the one that goes on */
-    double loss, right;  /* sums over the epoch so far */
-    double seen;         /* pictures of it */
-    double seconds;      /* spent on its steps */
-    double best_loss;
-    int64_t best, stale; /* epochs since the best */
-    bool finished;
-};
-
-struct run {
-    const struct train_options *o;
-    struct optimiser *optimiser;
-    struct schedule schedule;
-    struct place at;
-    int64_t per_epoch;
-    size_t param_count;
-    float **best; /* owned, [param_count], each owned; NULL without validation */
-    struct checkpoint_array *arrays;
-    size_t array_count;
-    float *p;       /* owned; [batch][classes] */
-    json_t *epochs; /* owned */
-    int64_t saved_us, save_cost_us;
-    double pace; /* seconds a step, lately */
-};
-
-static void run_fini(struct run *run)
+static void run_fini(struct train_run *run)
 {
     optimiser_free(run->optimiser);
     for (size_t i = 0; run->best && i < run->param_count; i++)
@@ -69,7 +39,7 @@ void train_report_fini(struct train_report *r)
 
 /* --- beginning ------------------------------------------------------------------------------- */
 
-static enum err_code make_optimiser(struct run *run, struct err *e)
+static enum err_code make_optimiser(struct train_run *run, struct err *e)
 {
     const struct recipe *recipe = run->o->recipe;
     CLEANUP(cleanup_free)
@@ -94,7 +64,7 @@ static enum err_code make_optimiser(struct run *run, struct err *e)
     return optimiser_new(params, run->param_count, &options, &run->optimiser, e);
 }
 
-static void make_schedule(struct run *run)
+static void make_schedule(struct train_run *run)
 {
     const struct recipe *recipe = run->o->recipe;
     double per_epoch = (double)run->per_epoch;
@@ -110,7 +80,7 @@ static void make_schedule(struct run *run)
                                        .steps = steps };
 }
 
-static enum err_code make_best(struct run *run, struct err *e)
+static enum err_code make_best(struct train_run *run, struct err *e)
 {
     run->best = calloc(run->param_count + 1, sizeof *run->best);
     for (size_t i = 0; run->best && i < run->param_count; i++) {
@@ -125,27 +95,7 @@ static enum err_code make_best(struct run *run, struct err *e)
     return ERR_OK;
 }
 
-static enum err_code make_arrays(struct run *run, struct err *e)
-{
-    size_t states = optimiser_state_count(run->optimiser);
-    run->arrays = calloc(2 * run->param_count + states + 1, sizeof *run->arrays);
-    if (!run->arrays)
-        return err_set(e, ERR_NOMEM, "no memory for a checkpoint");
-    for (size_t i = 0; i < run->param_count; i++) {
-        const struct learner_param *p = learner_param(run->o->learner, i);
-        run->arrays[run->array_count++] = (struct checkpoint_array){ p->value, p->count };
-    }
-    for (size_t i = 0; i < states; i++) {
-        struct checkpoint_array *a = &run->arrays[run->array_count++];
-        a->data = optimiser_state(run->optimiser, i, &a->count);
-    }
-    for (size_t i = 0; run->best && i < run->param_count; i++)
-        run->arrays[run->array_count++] =
-            (struct checkpoint_array){ run->best[i], learner_param(run->o->learner, i)->count };
-    return ERR_OK;
-}
-
-static enum err_code begin(struct run *run, struct err *e)
+static enum err_code begin(struct train_run *run, struct err *e)
 {
     const struct train_options *o = run->o;
     run->param_count = learner_param_count(o->learner);
@@ -159,91 +109,7 @@ static enum err_code begin(struct run *run, struct err *e)
     enum err_code r = make_optimiser(run, e);
     if (!r && o->validation)
         r = make_best(run, e);
-    return r ? r : make_arrays(run, e);
-}
-
-/* --- checkpoints ----------------------------------------------------------------------------- */
-
-static json_t *header_json(const struct run *run)
-{
-    char hex[DIGEST_HEX + 1];
-    const struct place *at = &run->at;
-    digest_hex(run->o->identity, hex);
-    /* Infinity is no JSON; there is no best then. */
-    return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b, s:O}",
-                     "identity", hex, "epoch", (json_int_t)at->epoch, "step", (json_int_t)at->step,
-                     "optimiser_steps", (json_int_t)optimiser_steps(run->optimiser), "loss",
-                     at->loss, "right", at->right, "seen", at->seen, "seconds", at->seconds,
-                     "best_loss", isfinite(at->best_loss) ? at->best_loss : -1, "best",
-                     (json_int_t)at->best, "stale", (json_int_t)at->stale, "finished", at->finished,
-                     "epochs", run->epochs);
-}
-
-static enum err_code save(struct run *run, struct err *e)
-{
-    if (!run->o->checkpoint)
-        return ERR_OK;
-    int64_t start = clock_monotonic_us();
-    CLEANUP(json_decref_p) json_t *header = header_json(run);
-    if (!header)
-        return err_set(e, ERR_NOMEM, "no memory for a checkpoint");
-    enum err_code r =
-        checkpoint_write(run->o->checkpoint, header, run->arrays, run->array_count, e);
-    run->saved_us = clock_monotonic_us();
-    run->save_cost_us = run->saved_us - start;
-    return r;
-}
-
-static enum err_code save_sometimes(struct run *run, struct err *e)
-{
-    int64_t wait = run->save_cost_us * CHECKPOINT_SHARE;
-    if (wait < CHECKPOINT_US)
-        wait = CHECKPOINT_US;
-    return clock_monotonic_us() - run->saved_us >= wait ? save(run, e) : ERR_OK;
-}
-
-static bool take_header(struct run *run, const json_t *header)
-{
-    char hex[DIGEST_HEX + 1];
-    const char *identity;
-    json_int_t epoch, step, steps, best, stale;
-    json_t *epochs;
-    int finished;
-    struct place at = { 0 };
-    digest_hex(run->o->identity, hex);
-    if (json_unpack((json_t *)header,
-                    "{s:s, s:I, s:I, s:I, s:F, s:F, s:F, s:F, s:F, s:I, s:I, s:b, s:o}", "identity",
-                    &identity, "epoch", &epoch, "step", &step, "optimiser_steps", &steps, "loss",
-                    &at.loss, "right", &at.right, "seen", &at.seen, "seconds", &at.seconds,
-                    "best_loss", &at.best_loss, "best", &best, "stale", &stale, "finished",
-                    &finished, "epochs", &epochs) < 0 ||
-        strcmp(identity, hex) != 0 || !json_is_array(epochs))
-        return false;
-    at.best_loss = at.best_loss < 0 ? INFINITY : at.best_loss;
-    at.epoch = epoch;
-    at.step = step;
-    at.best = best;
-    at.stale = stale;
-    at.finished = finished;
-    run->at = at;
-    optimiser_set_steps(run->optimiser, steps);
-    json_decref(run->epochs);
-    run->epochs = json_incref(epochs);
-    return true;
-}
-
-/* ret_found: the run stands where the checkpoint was made. */
-static enum err_code resume(struct run *run, bool *ret_found, struct err *e)
-{
-    CLEANUP(json_decref_p) json_t *header = NULL;
-    *ret_found = false;
-    if (!run->o->checkpoint)
-        return ERR_OK;
-    enum err_code r = checkpoint_header(run->o->checkpoint, &header, e);
-    if (r || !header || !take_header(run, header))
-        return r;
-    *ret_found = true;
-    return checkpoint_read(run->o->checkpoint, run->arrays, run->array_count, e);
+    return r ? r : train_make_arrays(run, e);
 }
 
 /* --- judging --------------------------------------------------------------------------------- */
@@ -256,7 +122,7 @@ static int largest(const float *p, int classes)
     return best;
 }
 
-static enum err_code predict_all(struct run *run, double *ret_loss, double *ret_accuracy,
+static enum err_code predict_all(struct train_run *run, double *ret_loss, double *ret_accuracy,
                                  struct err *e)
 {
     const struct train_options *o = run->o;
@@ -290,7 +156,7 @@ static enum err_code predict_all(struct run *run, double *ret_loss, double *ret_
 
 /* The weights that count are the averaged ones where there are some: they are in the learner
  * while this looks at them. *ret NULL without a validation. */
-static enum err_code judge(struct run *run, int64_t epoch, json_t **ret, struct err *e)
+static enum err_code judge(struct train_run *run, int64_t epoch, json_t **ret, struct err *e)
 {
     double loss = 0, accuracy = 0;
     *ret = json_null();
@@ -317,7 +183,7 @@ static enum err_code judge(struct run *run, int64_t epoch, json_t **ret, struct 
 
 /* --- the loop -------------------------------------------------------------------------------- */
 
-static bool tell(struct run *run)
+static bool tell(struct train_run *run)
 {
     const struct train_options *o = run->o;
     size_t told = json_array_size(run->epochs);
@@ -332,7 +198,7 @@ static bool tell(struct run *run)
     return o->watch && o->watch(o->context, &p);
 }
 
-static enum err_code diverged(const struct run *run, const struct err *why, struct err *e)
+static enum err_code diverged(const struct train_run *run, const struct err *why, struct err *e)
 {
     char reason[400];
     snprintf(reason, sizeof reason, "%.399s", why->message);
@@ -340,7 +206,7 @@ static enum err_code diverged(const struct run *run, const struct err *why, stru
                    optimiser_steps(run->optimiser) + 1, run->at.epoch + 1, reason);
 }
 
-static enum err_code make_step(struct run *run, const struct loader_batch *b, struct err *e)
+static enum err_code make_step(struct train_run *run, const struct loader_batch *b, struct err *e)
 {
     const struct train_options *o = run->o;
     struct err why = { 0 };
@@ -366,7 +232,7 @@ static enum err_code make_step(struct run *run, const struct loader_batch *b, st
 }
 
 /* The rest of the epoch that the run stands in. */
-static enum err_code make_steps(struct run *run, struct err *e)
+static enum err_code make_steps(struct train_run *run, struct err *e)
 {
     enum err_code r = batches_seek(run->o->train, run->at.epoch, run->at.step, e);
     while (!r && run->at.step < run->per_epoch) {
@@ -384,7 +250,7 @@ static enum err_code make_steps(struct run *run, struct err *e)
         run->pace = run->pace > 0 ? run->pace + (took - run->pace) / 10 : took;
         run->at.seconds += took;
         run->at.step++;
-        r = save_sometimes(run, e);
+        r = train_save_sometimes(run, e);
         if (!r && tell(run))
             r = err_set(e, ERR_CANCELLED, "cancelled at step %" PRId64,
                         optimiser_steps(run->optimiser));
@@ -392,16 +258,16 @@ static enum err_code make_steps(struct run *run, struct err *e)
     return r;
 }
 
-static enum err_code note_epoch(struct run *run, json_t *epoch, struct err *e)
+static enum err_code note_epoch(struct train_run *run, json_t *epoch, struct err *e)
 {
     if (!epoch || json_array_append_new(run->epochs, epoch) < 0)
         return err_set(e, ERR_NOMEM, "no memory for an epoch's report");
     return ERR_OK;
 }
 
-static enum err_code end_epoch(struct run *run, struct err *e)
+static enum err_code end_epoch(struct train_run *run, struct err *e)
 {
-    struct place *at = &run->at;
+    struct train_place *at = &run->at;
     int64_t steps = optimiser_steps(run->optimiser);
     double seconds = at->seconds > 1e-9 ? at->seconds : 1e-9;
     json_t *validation = NULL;
@@ -426,7 +292,7 @@ static enum err_code end_epoch(struct run *run, struct err *e)
     return r;
 }
 
-static enum err_code judge_start(struct run *run, struct err *e)
+static enum err_code judge_start(struct train_run *run, struct err *e)
 {
     json_t *validation = NULL;
     if (!run->o->judge_start || !run->o->validation)
@@ -440,27 +306,42 @@ static enum err_code judge_start(struct run *run, struct err *e)
                           e);
 }
 
+/* A step's loss and gradient say nothing of what the last step made of the weights. */
+static enum err_code check_weights(const struct train_run *run, struct err *e)
+{
+    for (size_t i = 0; i < run->param_count; i++) {
+        const struct learner_param *p = learner_param(run->o->learner, i);
+        for (size_t k = 0; k < p->count; k++)
+            if (!isfinite(p->value[k]))
+                return err_set(e, ERR_DIVERGED,
+                               "training diverged at step %" PRId64 " (epoch %" PRId64
+                               "): the numbers of %.200s are not finite",
+                               optimiser_steps(run->optimiser), run->at.epoch, p->name);
+    }
+    return ERR_OK;
+}
+
 /* The weights that count into the learner. */
-static void keep_best(struct run *run)
+static enum err_code keep_best(struct train_run *run, struct err *e)
 {
     if (!run->o->validation) {
         optimiser_swap_average(run->optimiser);
         run->at.best = run->at.epoch;
-        return;
     }
-    for (size_t i = 0; i < run->param_count; i++) {
+    for (size_t i = 0; run->o->validation && i < run->param_count; i++) {
         struct learner_param *p = learner_param(run->o->learner, i);
         memcpy(p->value, run->best[i], p->count * sizeof(float));
     }
+    return check_weights(run, e);
 }
 
 enum err_code train_run(const struct train_options *o, struct train_report *ret, struct err *e)
 {
-    CLEANUP(run_fini) struct run run = { .o = o };
+    CLEANUP(run_fini) struct train_run run = { .o = o };
     bool resumed = false;
     enum err_code r = begin(&run, e);
     if (!r)
-        r = resume(&run, &resumed, e);
+        r = train_resume(&run, &resumed, e);
     int64_t from = run.optimiser ? optimiser_steps(run.optimiser) : 0;
     run.saved_us = clock_monotonic_us();
     if (!r && !resumed)
@@ -470,11 +351,12 @@ enum err_code train_run(const struct train_options *o, struct train_report *ret,
         if (!r)
             r = end_epoch(&run, e);
         if (!r)
-            r = run.at.finished ? save(&run, e) : save_sometimes(&run, e);
+            r = run.at.finished ? train_save(&run, e) : train_save_sometimes(&run, e);
     }
+    if (!r)
+        r = keep_best(&run, e);
     if (r)
         return r;
-    keep_best(&run);
     *ret = (struct train_report){ .epochs = STEAL(run.epochs),
                                   .best = run.at.best,
                                   .steps = optimiser_steps(run.optimiser),
