@@ -1,6 +1,7 @@
 #include "daemon/worker.h"
 
 #include "daemon/deadline.h"
+#include "daemon/memory_limit.h"
 #include "daemon/spec.h"
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
@@ -98,15 +99,6 @@ static bool write_line(const json_t *object)
     if (!object || json_write(object, &line, NULL) || buf_append(&line, "\n", 1, NULL))
         return true;
     return file_write_all(STDOUT_FILENO, line.data, line.len, "standard output", NULL) == ERR_OK;
-}
-
-/* Of memory that is written to, not of addresses: threads reserve much that they never touch. */
-static enum err_code limit_memory(const struct job_limits *limits, struct err *e)
-{
-    struct rlimit limit = { (rlim_t)limits->memory, (rlim_t)limits->memory };
-    if (limits->memory && setrlimit(RLIMIT_DATA, &limit) < 0)
-        return err_errno(e, errno, "cannot limit memory to %" PRId64 " bytes", limits->memory);
-    return ERR_OK;
 }
 
 static bool tell(void *context, const char *phase, size_t done, size_t total, const json_t *detail)
@@ -230,8 +222,8 @@ static enum err_code run_limited(struct worker *w, struct err *e)
     CLEANUP(cleanup_free) char *spent = NULL;
     set_priority(&w->limits);
     enum err_code r = file_path(&spent, e, "%s/spent", w->folder);
-    if (!r)
-        r = limit_memory(&w->limits, e);
+    if (!r && w->limits.memory)
+        r = memory_limit_set(w->limits.memory, e);
     if (!r && w->limits.seconds)
         r = deadline_start((int)w->limits.seconds, spent, end_in_time, w, &deadline, e);
     if (!r)

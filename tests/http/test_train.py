@@ -86,6 +86,12 @@ class Train(Case):
         for mode in ("fine_tune", "partial"):
             job = self.ended(mode=mode, limits={"memory": 16 << 20}, seed=9)
             self.assertEqual((job["state"], job["error"]["code"]), ("failed", "no_memory"), job)
+        # Wherever it is that memory runs out, in a library too: one attempt, and the reason.
+        for half_megabytes in range(42, 62, 3):
+            job = self.ended(mode="partial", limits={"memory": half_megabytes << 19}, seed=9, recipe={"epochs": 1})
+            if job["state"] == "failed":
+                self.assertEqual(job["error"]["code"], "no_memory", job)
+            self.assertEqual(job["attempt"], 1, job)
         self.daemon.healthy()
 
     def test_refusals(self):
