@@ -6,6 +6,7 @@
 #include "api/oip_request.h"
 #include "api/request.h"
 #include "api/routes.h"
+#include "daemon/audit.h"
 #include "daemon/models.h"
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
@@ -242,6 +243,17 @@ static enum err_code load_production(struct request *r, struct err *e)
     return code;
 }
 
+/* No row says what is loaded, so the line is written when it has been done. */
+static enum err_code audit(struct request *r, const char *what, bool loaded, struct err *e)
+{
+    char subject[100];
+    snprintf(subject, sizeof subject, "model/%.64s", request_param(r, "m"));
+    CLEANUP(json_decref_p) json_t *after = json_pack("{s:b}", "loaded", loaded);
+    if (!after)
+        return err_set(e, ERR_NOMEM, "no memory for the audit log");
+    return audit_add(r->server->parts.state, r->who, what, subject, after, e);
+}
+
 static enum err_code repository_load(struct request *r, struct err *e)
 {
     struct serve *serve = r->server->parts.serve;
@@ -251,6 +263,8 @@ static enum err_code repository_load(struct request *r, struct err *e)
     serve_moves_lock(serve);
     code = load_production(r, e);
     serve_moves_unlock(serve);
+    if (!code)
+        code = audit(r, "model.load", true, e);
     if (!code)
         reply_fixed(&r->reply, 200, NULL, "", 0);
     return code;
@@ -262,6 +276,8 @@ static enum err_code repository_unload(struct request *r, struct err *e)
     enum err_code code = check_parameters(r, "unload_dependents", e);
     if (!code)
         code = serve_unload(r->server->parts.serve, request_param(r, "m"), e);
+    if (!code)
+        code = audit(r, "model.unload", false, e);
     if (!code)
         reply_fixed(&r->reply, 200, NULL, "", 0);
     return code;

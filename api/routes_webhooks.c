@@ -104,7 +104,7 @@ static enum err_code deliveries(struct request *r, struct err *e)
 static enum err_code ping(struct request *r, struct err *e)
 {
     json_t *one;
-    enum err_code code = webhooks_ping(state_of(r), request_param(r, "w"), &one, e);
+    enum err_code code = webhooks_ping(state_of(r), request_param(r, "w"), r->who, &one, e);
     return code ? code : reply_json_take(&r->reply, 202, one, e);
 }
 
@@ -115,7 +115,7 @@ static enum err_code redeliver(struct request *r, struct err *e)
     if (request_int("delivery", request_param(r, "n"), 1, INT64_MAX, &n, e))
         return err_set(e, ERR_DELIVERY_UNKNOWN, "\"%.40s\" is no number of a delivery",
                        request_param(r, "n"));
-    enum err_code code = webhooks_redeliver(state_of(r), request_param(r, "w"), n, &one, e);
+    enum err_code code = webhooks_redeliver(state_of(r), request_param(r, "w"), n, r->who, &one, e);
     return code ? code : reply_json_take(&r->reply, 202, one, e);
 }
 

@@ -30,3 +30,13 @@ enum err_code audit_list(struct state *s, const struct audit_query *q, json_t **
                      DB_INT_OR_NULL(q->before), DB_INT(q->limit));
     return r ? r : db_json_list(rows, line_json, ret, e);
 }
+
+enum err_code audit_add(struct state *s, const char *who, const char *what, const char *subject,
+                        const json_t *after, struct err *e)
+{
+    CLEANUP(db_end_p) struct db_tx *t = NULL;
+    enum err_code r = db_write(state_db(s), &t, e);
+    if (!r)
+        r = db_audit(t, who, what, subject, NULL, after, e);
+    return r ? r : db_commit(&t, e);
+}

@@ -19,4 +19,9 @@ struct audit_query {
 enum err_code audit_list(struct state *s, const struct audit_query *q, json_t **ret, struct err *e)
     MUST_USE;
 
+/* A line for what changes no row: a backup, a model that is unloaded. after: borrowed, may be
+ * NULL. */
+enum err_code audit_add(struct state *s, const char *who, const char *what, const char *subject,
+                        const json_t *after, struct err *e) MUST_USE;
+
 #endif

@@ -1,5 +1,6 @@
 #include "daemon/backup.h"
 
+#include "daemon/audit.h"
 #include "daemon/db.h"
 #include "daemon/migrate.h"
 #include "daemon/named.h"
@@ -50,15 +51,6 @@ uint64_t backup_bytes(const struct backup *b)
 }
 
 /* --- what it will be ---------------------------------------------------------------------- */
-
-static enum err_code audit(struct state *s, const char *who, struct err *e)
-{
-    CLEANUP(db_end_p) struct db_tx *t = NULL;
-    enum err_code r = db_write(state_db(s), &t, e);
-    if (!r)
-        r = db_audit(t, who, "backup.take", "state", NULL, NULL, e);
-    return r ? r : db_commit(&t, e);
-}
 
 static enum err_code make_folder(struct backup *b, struct err *e)
 {
@@ -186,7 +178,7 @@ enum err_code backup_begin(struct state *s, const char *who, struct backup **ret
     buf_init(&made->head, BACKUP_HEAD_MAX);
     state_put_begin(s);
     CLEANUP(backup_end_p) struct backup *b = made;
-    enum err_code r = audit(s, who, e);
+    enum err_code r = audit_add(s, who, "backup.take", "state", NULL, e);
     if (!r)
         r = make_folder(b, e);
     if (!r)

@@ -48,9 +48,7 @@ static enum err_code insert_dataset(struct db_tx *t, const char *name, const cha
                 DB_TEXT(name), DB_INT(clock_utc_ms()), DB_TEXT(who));
     if (!r && !db_changes(t))
         r = err_set(e, ERR_NAME_TAKEN, "there is a dataset \"%s\" already", name);
-    char subject[100];
-    snprintf(subject, sizeof subject, "dataset/%s", name);
-    return r ? r : db_audit(t, who, "dataset.create", subject, NULL, NULL, e);
+    return r;
 }
 
 enum err_code datasets_create(struct state *s, const char *name, const char *who, json_t **ret,
@@ -65,6 +63,10 @@ enum err_code datasets_create(struct state *s, const char *name, const char *who
         r = insert_dataset(t, name, who, e);
     if (!r)
         r = show(t, name, &value, e);
+    char subject[100];
+    snprintf(subject, sizeof subject, "dataset/%s", name);
+    if (!r)
+        r = db_audit(t, who, "dataset.create", subject, NULL, value, e);
     if (!r)
         r = db_commit(&t, e);
     if (!r)

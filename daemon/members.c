@@ -161,9 +161,12 @@ static enum err_code audit(struct db_tx *t, const struct members_change *c,
         json_pack("{s:I, s:s, s:I, s:I, s:I, s:I}", "version", (json_int_t)c->number, "digest", hex,
                   "added", (json_int_t)c->added, "removed", (json_int_t)c->removed, "duplicates",
                   (json_int_t)c->duplicates, "rejected", (json_int_t)c->rejected);
-    if (!after)
+    CLEANUP(json_decref_p)
+    json_t *before =
+        c->number > 1 ? json_pack("{s:I}", "version", (json_int_t)c->number - 1) : json_null();
+    if (!after || !before)
         return err_set(e, ERR_NOMEM, "no memory for the audit log");
-    return db_audit(t, c->who, what, subject, NULL, after, e);
+    return db_audit(t, c->who, what, subject, c->number > 1 ? before : NULL, after, e);
 }
 
 static enum err_code announce(struct db_tx *t, const struct members_change *c,

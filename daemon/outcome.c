@@ -130,6 +130,27 @@ static enum err_code insert_version(struct db_tx *t, const struct job *j, int64_
                    DB_REAL(x->calibration_error), DB_INT(x->holdout_count), DB_INT(clock_utc_ms()));
 }
 
+static enum err_code audit(struct db_tx *t, const struct job *j, int64_t number,
+                           const struct files *f, bool passed, struct err *e)
+{
+    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
+    enum err_code r = db_get(t, &row, e,
+                             "SELECT m.name, j.requested_by FROM job j JOIN model m"
+                             " ON m.id = j.model WHERE j.id = ?",
+                             DB_TEXT(j->id));
+    if (r || !row)
+        return r;
+    char hex[DIGEST_HEX + 1], subject[100];
+    digest_hex(&f->artifact, hex);
+    snprintf(subject, sizeof subject, "model/%.64s", db_text(row, 0));
+    CLEANUP(json_decref_p)
+    json_t *after = json_pack("{s:I, s:s, s:s, s:b}", "version", (json_int_t)number, "job", j->id,
+                              "digest", hex, "passed", passed);
+    if (!after)
+        return err_set(e, ERR_NOMEM, "no memory for the audit log");
+    return db_audit(t, db_text(row, 1), "version.create", subject, NULL, after, e);
+}
+
 /* The last transaction of a job that trained: nothing of it is there, or all of it. */
 static enum err_code commit_version(struct state *s, const struct job *j, const struct files *f,
                                     enum outcome *ret, struct err *e)
@@ -155,6 +176,8 @@ static enum err_code commit_version(struct state *s, const struct job *j, const 
     r = next_number(t, j->model, &number, e);
     if (!r)
         r = insert_version(t, j, number, f, &figures, decision, passed, e);
+    if (!r)
+        r = audit(t, j, number, f, passed, e);
     if (!r)
         r = job_event_add_version(t, j->model, number, decision, e);
     if (!r)

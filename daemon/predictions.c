@@ -207,6 +207,27 @@ static enum err_code find(struct db_tx *t, const char *id, const char *truth, js
     return *ret ? ERR_OK : err_set(e, ERR_NOMEM, "no memory for a feedback");
 }
 
+/* What was told first is in the row, with who and when; only a change of it needs a line. */
+static enum err_code audit_change(struct db_tx *t, const char *id, const char *truth,
+                                  const char *who, struct err *e)
+{
+    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
+    char subject[PREDICTION_ID + 16];
+    snprintf(subject, sizeof subject, "prediction/%.32s", id);
+    enum err_code r =
+        db_get(t, &row, e, "SELECT truth, told_by FROM prediction WHERE id = ? AND truth <> ?",
+               DB_TEXT(id), DB_TEXT(truth));
+    if (r || !row)
+        return r;
+    CLEANUP(json_decref_p)
+    json_t *before =
+        json_pack("{s:o, s:o}", "label", db_json_text(row, 0), "who", db_json_text(row, 1));
+    CLEANUP(json_decref_p) json_t *after = json_pack("{s:s}", "label", truth);
+    if (!before || !after)
+        return err_set(e, ERR_NOMEM, "no memory for the audit log");
+    return db_audit(t, who, "feedback.change", subject, before, after, e);
+}
+
 static enum err_code tell(struct predictions *p, const char *id, const char *truth, const char *who,
                           json_t **ret, struct prediction_told *told, struct err *e)
 {
@@ -218,6 +239,8 @@ static enum err_code tell(struct predictions *p, const char *id, const char *tru
     if (!r)
         r = find(t, id, truth, &value, told, e);
     bool found = !r;
+    if (!r && !told->is_first)
+        r = audit_change(t, id, truth, who, e);
     if (!r)
         r = db_exec(t, e, "UPDATE prediction SET truth = ?, truth_ms = ?, told_by = ? WHERE id = ?",
                     DB_TEXT(truth), DB_INT(clock_utc_ms()), DB_TEXT(who), DB_TEXT(id));

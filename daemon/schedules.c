@@ -133,6 +133,7 @@ enum err_code schedules_set(struct state *s, const char *model, const struct sch
                             const char *who, json_t **ret, struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
+    CLEANUP(json_decref_p) json_t *before = NULL;
     CLEANUP(json_decref_p) json_t *after = NULL;
     struct cron cron;
     int64_t age = 0, next = 0;
@@ -147,11 +148,15 @@ enum err_code schedules_set(struct state *s, const char *model, const struct sch
     if (!r)
         r = db_write(state_db(s), &t, e);
     if (!r)
+        r = show(t, model, &before, e);
+    if (r == ERR_SCHEDULE_UNKNOWN)
+        r = ERR_OK;
+    if (!r)
         r = write_row(t, model, q, age, next, who, e);
     if (!r)
         r = show(t, model, &after, e);
     if (!r)
-        r = audit(t, who, "schedule.set", model, NULL, after, e);
+        r = audit(t, who, "schedule.set", model, before, after, e);
     if (r)
         return r;
     db_announce(t);

@@ -276,7 +276,8 @@ static enum err_code last_delivery(struct db_tx *t, const char *webhook, json_t 
     return r ? r : take_json(delivery_json(row), ret, e);
 }
 
-enum err_code webhooks_ping(struct state *s, const char *id, json_t **ret, struct err *e)
+enum err_code webhooks_ping(struct state *s, const char *id, const char *who, json_t **ret,
+                            struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     CLEANUP(json_decref_p) json_t *webhook = NULL;
@@ -297,6 +298,8 @@ enum err_code webhooks_ping(struct state *s, const char *id, json_t **ret, struc
         r = add_delivery(t, id, message, &ping, e);
     if (!r)
         r = last_delivery(t, id, &made, e);
+    if (!r)
+        r = db_audit(t, who, "webhook.ping", subject, NULL, made, e);
     if (r)
         return r;
     db_announce(t);
@@ -306,9 +309,11 @@ enum err_code webhooks_ping(struct state *s, const char *id, json_t **ret, struc
     return r;
 }
 
-enum err_code webhooks_redeliver(struct state *s, const char *id, int64_t delivery, json_t **ret,
-                                 struct err *e)
+enum err_code webhooks_redeliver(struct state *s, const char *id, int64_t delivery, const char *who,
+                                 json_t **ret, struct err *e)
 {
+    char subject[48];
+    snprintf(subject, sizeof subject, "webhook/%.30s", id);
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     CLEANUP(json_decref_p) json_t *webhook = NULL;
     CLEANUP(json_decref_p) json_t *before = NULL;
@@ -327,6 +332,8 @@ enum err_code webhooks_redeliver(struct state *s, const char *id, int64_t delive
         r = err_set(e, ERR_DELIVERY_STATE, "the delivery is still waiting to be sent");
     if (!r)
         r = find_delivery(t, id, delivery, &after, e);
+    if (!r)
+        r = db_audit(t, who, "webhook.redeliver", subject, before, after, e);
     if (r)
         return r;
     db_announce(t);

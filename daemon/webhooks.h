@@ -50,10 +50,11 @@ enum err_code webhooks_remove(struct state *s, const char *id, const char *who, 
 enum err_code webhooks_deliveries(struct state *s, const char *id, int limit, json_t **ret,
                                   struct err *e) MUST_USE;
 /* A delivery of type webhook.ping. */
-enum err_code webhooks_ping(struct state *s, const char *id, json_t **ret, struct err *e) MUST_USE;
+enum err_code webhooks_ping(struct state *s, const char *id, const char *who, json_t **ret,
+                            struct err *e) MUST_USE;
 /* Sends one that has ended again, under its old id. ERR_DELIVERY_UNKNOWN, ERR_DELIVERY_STATE. */
-enum err_code webhooks_redeliver(struct state *s, const char *id, int64_t delivery, json_t **ret,
-                                 struct err *e) MUST_USE;
+enum err_code webhooks_redeliver(struct state *s, const char *id, int64_t delivery, const char *who,
+                                 json_t **ret, struct err *e) MUST_USE;
 
 /* The sender's: makes the deliveries of events that came, and removes what is too old. */
 enum err_code webhooks_fan_out(struct state *s, struct err *e) MUST_USE;
