@@ -387,11 +387,7 @@ enum outcome http_lines(struct http *h, bool (*on_line)(void *context, char *lin
     }
     struct lines lines = { .h = h, .on_line = on_line, .context = context };
     buf_init(&lines.rest, REPLY_MAX);
-    curl_easy_reset(h->curl);
-    curl_easy_setopt(h->curl, CURLOPT_URL, url);
-    curl_easy_setopt(h->curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(h->curl, CURLOPT_ERRORBUFFER, error);
-    curl_easy_setopt(h->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+    set_target(h, url, error);
     curl_easy_setopt(h->curl, CURLOPT_WRITEFUNCTION, on_lines);
     curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, &lines);
     CURLcode code = curl_easy_perform(h->curl);

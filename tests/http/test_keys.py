@@ -107,6 +107,8 @@ class Roles(unittest.TestCase):
             self.assertEqual(one["rate"], 5)
             self.assertEqual(run("key", "delete", one["id"], "--key-file", file.name).returncode, 0)
             self.assertIn("key.delete", run("audit", "--key-file", file.name).stdout)
+            self.assertEqual(run("events", "--key-file", file.name).returncode, 0)
+            self.assertEqual(run("events", KENNEL_KEY="").returncode, 4)
         self.assertEqual(run("status", KENNEL_KEY=made.stdout.strip()).returncode, 4)
 
 
