@@ -19,7 +19,7 @@
 
 static json_t *duration(const struct score_duration *d)
 {
-    return json_pack("{s:I, s:I}", "count", (json_int_t)d->count, "ns", (json_int_t)(1000 * d->us));
+    return json_pack("{s:I, s:I}", "count", (json_int_t)d->count, "ns", 1000 * (json_int_t)d->us);
 }
 
 static json_t *stages(const struct score_stats_row *row)
