@@ -45,6 +45,7 @@ struct server {
     uint16_t port;
     struct meters *meters; /* owned; api/http_meters.h */
     int64_t started_ms;    /* UTC */
+    bool is_loopback;      /* what it listens on */
     struct log_queue *log; /* owned: for the threads that must not wait */
     struct access_log access_log;
     struct spans *spans; /* owned; NULL without --otlp-endpoint */
@@ -66,5 +67,7 @@ void core_work_end(struct server *s);
 void core_answer_begin(struct server *s);
 void core_answer_end(struct server *s);
 bool core_stopping(struct server *s);
+/* It serves all that it is to serve, and does not stop. */
+bool core_ready(struct server *s);
 
 #endif

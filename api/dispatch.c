@@ -5,6 +5,7 @@
 #include "api/authorise.h"
 #include "api/media.h"
 #include "api/request.h"
+#include "daemon/follow.h"
 #include "data/base/clock.h"
 
 #include <inttypes.h>
@@ -214,6 +215,17 @@ static enum err_code check_query(const struct request *r, struct err *e)
     return ERR_OK;
 }
 
+/* A follower changes nothing, and knows no more than what it serves. */
+static enum err_code check_home(const struct request *r, struct err *e)
+{
+    struct follow *follow = r->server->parts.follow;
+    if (follow && r->match.route->access < ACCESS_SCORE)
+        return err_set(e, ERR_FOLLOWER,
+                       "this is a follower, which only serves: ask its trainer, %s",
+                       follow_trainer(follow));
+    return ERR_OK;
+}
+
 static enum err_code check_headers(struct request *r, const char *method, const char *url,
                                    struct err *e)
 {
@@ -226,6 +238,8 @@ static enum err_code check_headers(struct request *r, const char *method, const 
     }
     const struct route *route = r->match.route;
     code = authorise(r, e);
+    if (!code)
+        code = check_home(r, e);
     if (!code)
         code = check_query(r, e);
     if (!code && r->has_body)

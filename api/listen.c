@@ -55,6 +55,14 @@ static bool is_loopback(const struct sockaddr *a)
     return false;
 }
 
+bool listen_is_loopback(int fd)
+{
+    struct sockaddr_storage a;
+    socklen_t len = sizeof a;
+    return getsockname(fd, (struct sockaddr *)&a, &len) == 0 &&
+           is_loopback((const struct sockaddr *)&a);
+}
+
 static enum err_code bound_port(int fd, uint16_t *ret, struct err *e)
 {
     struct sockaddr_storage a;

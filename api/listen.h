@@ -17,4 +17,7 @@ enum err_code listen_open(const char *address, bool allow_remote, int *ret_fd, u
  * on failure. */
 enum err_code listen_adopt(int fd, bool allow_remote, uint16_t *ret_port, struct err *e) MUST_USE;
 
+/* It is reached from this machine alone. */
+bool listen_is_loopback(int fd);
+
 #endif

@@ -110,6 +110,8 @@ int problem_status(enum err_code code)
     case ERR_URL_FORBIDDEN:
     case ERR_LABELS_TOO_MANY:
         return 422;
+    case ERR_FOLLOWER:
+        return 421;
     case ERR_RATE:
         return 429;
     case ERR_BUSY:
@@ -131,6 +133,7 @@ int problem_status(enum err_code code)
     case ERR_DIVERGED:
     case ERR_WORKER_DIED:
     case ERR_STATE_LOCKED:
+    case ERR_TRAINER:
     case ERR_INTERNAL:
         return 500;
     }
@@ -156,6 +159,8 @@ static const char *title(int status)
         return "Content Too Large";
     case 415:
         return "Unsupported Media Type";
+    case 421:
+        return "Misdirected Request";
     case 422:
         return "Unprocessable Content";
     case 429:

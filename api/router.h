@@ -30,7 +30,8 @@ enum route_run {
     RUN_SCORE,  /* on the HTTP thread while the body is small, else on a task thread */
 };
 
-/* Who may call a route once there are keys. A row that does not say is an admin's. */
+/* Who may call a route once there are keys. A row that does not say is an admin's. What more than
+ * ACCESS_SCORE is needed for is the trainer's: a follower refuses it and names its trainer. */
 enum route_access {
     ACCESS_ADMIN,
     ACCESS_PROMOTE,

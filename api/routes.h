@@ -27,5 +27,6 @@ extern const struct route routes_rollout[];
 extern const struct route routes_feedback[];
 extern const struct route routes_backup[];
 extern const struct route routes_retention[];
+extern const struct route routes_follow[];
 
 #endif

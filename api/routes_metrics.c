@@ -3,6 +3,7 @@
 #include "api/http_meters.h"
 #include "api/request.h"
 #include "api/routes.h"
+#include "daemon/follow.h"
 #include "daemon/jobs.h"
 #include "daemon/scorer.h"
 #include "data/base/cleanup.h"
@@ -71,6 +72,34 @@ static enum err_code write_jobs(struct request *r, struct buf *ret, struct err *
     return code;
 }
 
+static enum err_code counter(struct buf *ret, const char *name, const char *help, int64_t n,
+                             struct err *e)
+{
+    enum err_code r = meter_head(ret, name, "counter", help, e);
+    return r ? r : meter_sample(ret, name, NULL, NULL, (double)n, e);
+}
+
+static enum err_code write_follower(struct request *r, struct buf *ret, struct err *e)
+{
+    struct follow_figures f;
+    follow_look(r->server->parts.follow, &f);
+    enum err_code code = gauge(ret, "kennel_follower_connected",
+                               "Whether the trainer answered the last time.", f.connected, e);
+    if (!code)
+        code = gauge(ret, "kennel_follower_lag_seconds",
+                     "Since this follower was last known to serve what its trainer serves.",
+                     f.lag_seconds, e);
+    if (!code)
+        code = counter(ret, "kennel_follower_pulls_total", "Model versions pulled.", f.pulls, e);
+    if (!code)
+        code =
+            counter(ret, "kennel_follower_pulled_bytes_total", "Bytes of them.", f.pulled_bytes, e);
+    if (!code)
+        code = counter(ret, "kennel_follower_pull_failures_total",
+                       "Model versions that could not be pulled.", f.pull_failures, e);
+    return code;
+}
+
 /* Pages of virtual and resident memory: proc(5), statm. */
 static enum err_code write_memory(struct buf *ret, struct err *e)
 {
@@ -112,8 +141,10 @@ static enum err_code metrics(struct request *r, struct err *e)
         code = meters_write(r->server->parts.meters, text, e);
     if (!code)
         code = write_serving(r, text, e);
-    if (!code)
+    if (!code && r->server->parts.jobs)
         code = write_jobs(r, text, e);
+    if (!code && r->server->parts.follow)
+        code = write_follower(r, text, e);
     if (!code)
         code = write_process(r, text, e);
     r->reply.status = 200;

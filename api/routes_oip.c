@@ -46,7 +46,7 @@ static enum err_code live(struct request *r, struct err *e)
 static enum err_code ready(struct request *r, struct err *e)
 {
     (void)e;
-    reply_health(r, serve_ready(r->server->parts.serve) && !core_stopping(r->server));
+    reply_health(r, core_ready(r->server));
     return ERR_OK;
 }
 

@@ -29,7 +29,7 @@ static json_t *default_model(struct serve *serve)
 static enum err_code readyz(struct request *r, struct err *e)
 {
     struct serve *serve = r->server->parts.serve;
-    bool ready = serve_ready(serve) && !core_stopping(r->server);
+    bool ready = core_ready(r->server);
     json_t *o = json_pack("{s:b, s:o}", "ready", ready, "default_model", default_model(serve));
     if (!o)
         return err_set(e, ERR_NOMEM, "no memory");

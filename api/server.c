@@ -9,6 +9,7 @@
 #include "api/spans.h"
 #include "daemon/bell.h"
 #include "daemon/db.h"
+#include "daemon/follow.h"
 #include "daemon/jobs.h"
 #include "daemon/keys.h"
 #include "data/base/clock.h"
@@ -49,6 +50,12 @@ bool core_stopping(struct server *s)
     bool stopping = s->stopping;
     pthread_mutex_unlock(&s->mu);
     return stopping;
+}
+
+bool core_ready(struct server *s)
+{
+    struct follow *follow = s->parts.follow;
+    return serve_ready(s->parts.serve) && (!follow || follow_ready(follow)) && !core_stopping(s);
 }
 
 bool core_work_begin(struct server *s)
@@ -165,6 +172,7 @@ static enum err_code start_daemon(struct server *s, struct err *e)
         code = open_socket(s, &fd, e);
     if (code)
         return code;
+    s->is_loopback = listen_is_loopback(fd);
     int threads = o->http_threads < 1 ? 1 : o->http_threads;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     if (s->tls)
@@ -333,6 +341,11 @@ bool server_alive(struct server *s)
         return false;
     pthread_mutex_unlock(&s->mu);
     return true;
+}
+
+bool server_may_open(const struct server *s)
+{
+    return s->is_loopback || s->options.allow_remote;
 }
 
 uint16_t server_port(const struct server *s)

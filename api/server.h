@@ -18,6 +18,8 @@ struct jobs;
 struct meters;
 struct predictions;
 struct rollouts;
+struct follow;
+struct traffic;
 struct serve;
 struct score_stats;
 struct scorer;
@@ -56,6 +58,9 @@ struct server_parts { /* borrowed; they outlive the server */
     struct webhook_sender *webhooks;
     struct predictions *predictions;
     struct rollouts *rollouts;
+    struct traffic *traffic;
+    struct follow *follow; /* a follower's; NULL: a trainer. A follower has no jobs, webhooks and
+                              rollouts. */
 };
 
 enum err_code server_new(const struct server_options *o, const struct server_parts *parts,
@@ -69,6 +74,9 @@ enum err_code server_reload(struct server *s, struct err *e) MUST_USE;
 
 /* Its lock can be had: nothing hangs that every request needs. */
 bool server_alive(struct server *s);
+
+/* It listens on loopback alone, or was told with allow_remote that others may come without keys. */
+bool server_may_open(const struct server *s);
 
 /* The port that it listens on. */
 uint16_t server_port(const struct server *s);

@@ -2,7 +2,8 @@
 
 #include "daemon/keys.h"
 #include "daemon/models.h"
-#include "daemon/rollouts.h"
+#include "daemon/predictions.h"
+#include "daemon/traffic.h"
 #include "data/base/cleanup.h"
 #include "data/base/name.h"
 
@@ -86,7 +87,7 @@ enum err_code version_choice_borrow(struct request *r, const char *model, int64_
         return ERR_OK;
     }
     if (!version && !forced(r))
-        ref = traffic_route(rollouts_traffic(r->server->parts.rollouts), ref, client(r));
+        ref = traffic_route(r->server->parts.traffic, ref, client(r));
     request_chosen(r, ref);
     *ret = ref;
     return ERR_OK;
@@ -98,10 +99,10 @@ void version_choice_answered(struct request *r, const struct score_result *resul
     const struct traffic_answer a = {
         .id = id, .result = result, .input = input, .bytes = bytes, .len = len
     };
-    if (id && !result->code)
+    if (id && !result->code && r->server->parts.predictions)
         predictions_add(r->server->parts.predictions, id, result->model, result->version,
                         result->predictions[0].label, result->predictions[0].probability);
-    traffic_answered(rollouts_traffic(r->server->parts.rollouts), &a);
+    traffic_answered(r->server->parts.traffic, &a);
 }
 
 void version_choice_tell(struct request *r, int64_t version)

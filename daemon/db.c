@@ -1,3 +1,4 @@
+/* One file past 500 lines: nothing else may name SQLite. */
 #include "daemon/db.h"
 
 #include "daemon/bell.h"
@@ -25,6 +26,7 @@ struct connection {
 
 struct db {
     char *path;
+    bool dangling;            /* set before anybody else uses it */
     pthread_mutex_t write_mu; /* held from db_write() to the end of that transaction */
     pthread_mutex_t pool_mu;
     struct connection *idle[IDLE_MAX]; /* guarded by pool_mu */
@@ -103,7 +105,8 @@ static void connection_free(struct connection *c)
 
 CLEANUP_DEFINE(struct connection, connection_free);
 
-static enum err_code connection_new(const char *path, struct connection **ret, struct err *e)
+static enum err_code connection_new(const char *path, bool dangling, struct connection **ret,
+                                    struct err *e)
 {
     CLEANUP(connection_free_p) struct connection *c = calloc(1, sizeof *c);
     if (!c)
@@ -118,7 +121,7 @@ static enum err_code connection_new(const char *path, struct connection **ret, s
     sqlite3_db_config(c->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(c->handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     sqlite3_db_config(c->handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
-    sqlite3_db_config(c->handle, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
+    sqlite3_db_config(c->handle, SQLITE_DBCONFIG_ENABLE_FKEY, !dangling, NULL);
     enum err_code r = run(c,
                           "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                           "PRAGMA journal_size_limit = 67108864; PRAGMA cell_size_check = ON",
@@ -137,7 +140,7 @@ static enum err_code take_connection(struct db *db, struct connection **ret, str
         c = db->idle[--db->idle_count];
     pthread_mutex_unlock(&db->pool_mu);
     if (!c)
-        return connection_new(db->path, ret, e);
+        return connection_new(db->path, db->dangling, ret, e);
     *ret = c;
     return ERR_OK;
 }
@@ -156,7 +159,7 @@ static void give_connection(struct db *db, struct connection *c)
 enum err_code db_open(const char *path, struct db **ret, struct err *e)
 {
     struct connection *c = NULL;
-    enum err_code r = connection_new(path, &c, e);
+    enum err_code r = connection_new(path, false, &c, e);
     if (r)
         return r;
     struct db *db = calloc(1, sizeof *db);
@@ -187,6 +190,13 @@ void db_close(struct db *db)
     bell_fini(&db->bell);
     free(db->path);
     free(db);
+}
+
+void db_allow_dangling(struct db *db)
+{
+    db->dangling = true;
+    while (db->idle_count)
+        connection_free(db->idle[--db->idle_count]);
 }
 
 /* --- transactions ------------------------------------------------------------------------- */
@@ -284,7 +294,7 @@ enum err_code db_session(struct db *db, const char *scratch_path, struct db_tx *
     if (!t || !t->scratch)
         return err_set(e, ERR_NOMEM, "no memory for a transaction");
     t->db = db;
-    enum err_code r = connection_new(db->path, &t->c, e);
+    enum err_code r = connection_new(db->path, db->dangling, &t->c, e);
     if (!r)
         r = db_exec(t, e, "ATTACH ? AS scratch", DB_TEXT(scratch_path));
     /* Nobody reads the scratch file after a crash, so nothing is spent on its safety. */
@@ -505,4 +515,30 @@ enum err_code db_digest(struct db_rows *rows, int column, struct digest *ret, st
                        sqlite3_sql(rows->stmt));
     memcpy(ret->bytes, bytes, DIGEST_BYTES);
     return ERR_OK;
+}
+
+int db_columns(struct db_rows *rows)
+{
+    return sqlite3_column_count(rows->stmt);
+}
+
+const char *db_column_name(struct db_rows *rows, int column)
+{
+    return sqlite3_column_name(rows->stmt, column);
+}
+
+enum db_kind db_column_kind(struct db_rows *rows, int column)
+{
+    switch (sqlite3_column_type(rows->stmt, column)) {
+    case SQLITE_INTEGER:
+        return DB_KIND_INT;
+    case SQLITE_FLOAT:
+        return DB_KIND_REAL;
+    case SQLITE_TEXT:
+        return DB_KIND_TEXT;
+    case SQLITE_BLOB:
+        return DB_KIND_BLOB;
+    default:
+        return DB_KIND_NULL;
+    }
 }

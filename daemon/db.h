@@ -39,6 +39,9 @@ struct db_rows;
 enum err_code db_open(const char *path, struct db **ret, struct err *e) MUST_USE;
 /* After every transaction has ended. NULL is fine. */
 void db_close(struct db *db);
+/* From now on references may dangle: a follower has some of the rows only. While nobody else uses
+ * the database. */
+void db_allow_dangling(struct db *db);
 
 enum err_code db_read(struct db *db, struct db_tx **ret, struct err *e) MUST_USE;
 enum err_code db_write(struct db *db, struct db_tx **ret, struct err *e) MUST_USE;
@@ -111,6 +114,19 @@ enum err_code db_digest(struct db_rows *rows, int column, struct digest *ret, st
     MUST_USE;
 /* A column of JSON text, parsed; JSON's null for NULL. The caller owns *ret. */
 enum err_code db_json(struct db_rows *rows, int column, json_t **ret, struct err *e) MUST_USE;
+
+/* What the statement gives: how many columns, what they are called and what is in one. */
+int db_columns(struct db_rows *rows);
+const char *db_column_name(struct db_rows *rows, int column);
+enum db_kind db_column_kind(struct db_rows *rows, int column);
+
+/* The row as {column: value}, its digests in hexadecimal. NULL without memory. */
+json_t *db_json_row(struct db_rows *rows);
+/* Writes such a row, over one with the same key. Columns that the table does not have are passed
+ * over, those that the row does not have get their default. ERR_DATABASE for values that do not
+ * fit. table: a constant. */
+enum err_code db_json_insert(struct db_tx *t, const char *table, const json_t *row, struct err *e)
+    MUST_USE;
 
 /* New JSON values of a column, null for NULL, for replies: NULL without memory, which json_put()
  * and json_pack("{s:o}") notice. _time: integer milliseconds -> RFC 3339. _hex: a digest. */

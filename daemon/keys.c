@@ -26,6 +26,7 @@ struct keys {
 
     pthread_mutex_t mu;
     struct key_ring ring; /* guarded by mu */
+    const char *held;     /* guarded by mu; see keys_hold() */
 };
 
 /* -- the ring -------------------------------------------------------------------------------- */
@@ -124,9 +125,24 @@ void keys_free(struct keys *k)
 bool keys_required(struct keys *k)
 {
     pthread_mutex_lock(&k->mu);
-    bool required = k->ring.count > 0;
+    bool required = k->ring.count > 0 || k->held;
     pthread_mutex_unlock(&k->mu);
     return required;
+}
+
+void keys_hold(struct keys *k, const char *why)
+{
+    pthread_mutex_lock(&k->mu);
+    k->held = why;
+    pthread_mutex_unlock(&k->mu);
+}
+
+static enum err_code check_held(struct keys *k, struct err *e)
+{
+    pthread_mutex_lock(&k->mu);
+    const char *why = k->ring.count ? NULL : k->held;
+    pthread_mutex_unlock(&k->mu);
+    return why ? err_set(e, ERR_BUSY, "%s", why) : ERR_OK;
 }
 
 static enum err_code check(struct keys *k, const struct digest *d, enum role needed,
@@ -151,10 +167,13 @@ enum err_code keys_check(struct keys *k, const char *text, enum role needed, str
         *ret = (struct key_holder){ .name = "anonymous", .role = ROLE_ADMIN };
         return ERR_OK;
     }
+    enum err_code r = check_held(k, e);
+    if (r)
+        return r;
     if (!text)
         return err_set(e, ERR_KEY_MISSING, "this needs a key: Authorization: Bearer KEY");
     struct digest d;
-    enum err_code r = digest_of(text, strlen(text), &d, e);
+    r = digest_of(text, strlen(text), &d, e);
     return r ? r : check(k, &d, needed, ret, ret_retry, e);
 }
 
@@ -256,6 +275,7 @@ static enum err_code insert(struct keys *k, const struct key *key, const struct 
             DB_TEXT(key->id), DB_TEXT(key->name), DB_TEXT(role_text(key->role)),
             DB_DIGEST(&key->digest), DB_INT_OR_NULL(key->expires_ms),
             key->rate > 0 ? DB_REAL(key->rate) : DB_NULL, DB_INT(now), DB_TEXT(who));
+    db_announce(t); /* to followers, which check keys as well */
     if (!r)
         r = audit(t, who, "key.create", key, NULL, shown, e);
     if (!r)
@@ -349,6 +369,7 @@ static enum err_code remove_row(struct db_tx *t, const char *id, const char *who
     CLEANUP(json_decref_p) json_t *shown = key_json(&key);
     if (!shown)
         return err_set(e, ERR_NOMEM, "no memory for a key");
+    db_announce(t);
     r = db_exec(t, e, "DELETE FROM api_key WHERE id = ?", DB_TEXT(id));
     return r ? r : audit(t, who, "key.delete", &key, shown, NULL, e);
 }

@@ -31,15 +31,19 @@ void keys_free(struct keys *k);
 /* Reads the file again. On failure the old keys stay valid. */
 enum err_code keys_reload(struct keys *k, struct err *e) MUST_USE;
 
-/* There is at least one, expired or not. */
+/* There is at least one, expired or not; or they are held (keys_hold()). */
 bool keys_required(struct keys *k);
+
+/* While there are no keys everybody is refused with this (static) text instead of being an admin:
+ * a follower does not know yet whether its trainer has keys. NULL: no more. */
+void keys_hold(struct keys *k, const char *why);
 
 struct key_holder {
     char name[65];
     enum role role;
 };
 /* text: what the caller gave as its key, or NULL. ERR_KEY_MISSING, ERR_KEY_INVALID, ERR_ROLE,
- * ERR_RATE (*ret_retry: seconds). */
+ * ERR_RATE (*ret_retry: seconds); ERR_BUSY while they are held. */
 enum err_code keys_check(struct keys *k, const char *text, enum role needed, struct key_holder *ret,
                          int *ret_retry, struct err *e) MUST_USE;
 

@@ -7,6 +7,7 @@
  * One file past 300 lines: most of it is the table of options, which belongs to no library, because
  * it names the limits of every layer. */
 #include "api/server.h"
+#include "daemon/follow.h"
 #include "daemon/jobs.h"
 #include "daemon/keys.h"
 #include "daemon/offline.h"
@@ -48,6 +49,7 @@ struct options {
     struct scorer_options scorer;
     struct jobs_options jobs;
     struct webhook_options webhooks;
+    struct follow_options follow; /* url NULL: a trainer */
 };
 
 /* The kind of an option's value, and so of what `into` points at. */
@@ -87,6 +89,12 @@ static size_t list_flags(struct options *o, struct flag ret[FLAGS_MAX])
         { "tls-cert", "FILE", KIND_TEXT, &o->server.tls_cert, 0, 0,
           "certificate chain in PEM: answer HTTPS; read again on SIGHUP" },
         { "tls-key", "FILE", KIND_TEXT, &o->server.tls_key, 0, 0, "its private key in PEM" },
+        { "follow", "URL", KIND_TEXT, &o->follow.url, 0, 0,
+          "only serve what the kenneld there serves, and go on when it is away" },
+        { "follow-key-file", "FILE", KIND_TEXT, &o->follow.key_file, 0, 0,
+          "a key of the role train for it; read again for each request" },
+        { "follow-ca", "FILE", KIND_TEXT, &o->follow.ca_file, 0, 0,
+          "authorities in PEM to trust for it instead of the system's" },
         { "default-model", "NAME", KIND_TEXT, &o->serve.default_model, 0, 0,
           "answers /score; without it the only model in production" },
         { "import-root", "DIR", KIND_TEXT, &o->server.import_root, 0, 0,
@@ -380,8 +388,32 @@ struct parts {
     struct scheduler *scheduler;
     struct predictions *predictions;
     struct rollouts *rollouts;
+    struct follow *follow;
     struct server *server;
 };
+
+/* What trains, decides and tells others: a follower does none of it. */
+static enum err_code start_trainer(const struct options *o, struct parts *p, struct err *e)
+{
+    enum err_code r = jobs_new(p->state, &o->jobs, &p->jobs, e);
+    if (!r)
+        r = webhook_sender_new(p->state, &o->webhooks, &p->webhooks, e);
+    if (!r)
+        r = predictions_new(p->state, &p->predictions, e);
+    const struct rollouts_parts rollouts = { .state = p->state,
+                                             .serve = p->serve,
+                                             .predictions = p->predictions,
+                                             .limits = o->limits.image };
+    return r ? r : rollouts_new(&rollouts, &p->rollouts, e);
+}
+
+static enum err_code start_follower(const struct options *o, struct parts *p, struct err *e)
+{
+    const struct follow_parts follow = {
+        .state = p->state, .serve = p->serve, .keys = p->keys, .limits = o->limits.image
+    };
+    return follow_new(&o->follow, &follow, &p->follow, e);
+}
 
 static enum err_code start(const struct options *o, struct parts *p, struct err *e)
 {
@@ -389,7 +421,8 @@ static enum err_code start(const struct options *o, struct parts *p, struct err 
     if (!r)
         r = score_stats_new(&p->stats, e);
     if (!r)
-        r = state_open(o->state, &o->limits, &p->state, e);
+        r = o->follow.url ? state_open_replica(o->state, &o->limits, &p->state, e)
+                          : state_open(o->state, &o->limits, &p->state, e);
     if (r)
         return r;
     struct serve_options serve = o->serve;
@@ -405,19 +438,9 @@ static enum err_code start(const struct options *o, struct parts *p, struct err 
     scorer.stats = p->stats;
     r = scorer_new(&scorer, &p->scorer, e);
     if (!r)
-        r = jobs_new(p->state, &o->jobs, &p->jobs, e);
-    if (!r)
         r = keys_new(p->state, o->keys_file, &p->keys, e);
     if (!r)
-        r = webhook_sender_new(p->state, &o->webhooks, &p->webhooks, e);
-    if (!r)
-        r = predictions_new(p->state, &p->predictions, e);
-    const struct rollouts_parts rollouts = { .state = p->state,
-                                             .serve = p->serve,
-                                             .predictions = p->predictions,
-                                             .limits = o->limits.image };
-    if (!r)
-        r = rollouts_new(&rollouts, &p->rollouts, e);
+        r = o->follow.url ? start_follower(o, p, e) : start_trainer(o, p, e);
     if (r)
         return r;
     const struct server_parts parts = { .state = p->state,
@@ -429,8 +452,13 @@ static enum err_code start(const struct options *o, struct parts *p, struct err 
                                         .keys = p->keys,
                                         .webhooks = p->webhooks,
                                         .predictions = p->predictions,
-                                        .rollouts = p->rollouts };
+                                        .rollouts = p->rollouts,
+                                        .traffic = p->follow ? follow_traffic(p->follow)
+                                                             : rollouts_traffic(p->rollouts),
+                                        .follow = p->follow };
     r = server_new(&o->server, &parts, &p->server, e);
+    if (!r && p->follow)
+        return follow_start(p->follow, server_may_open(p->server), e);
     if (!r)
         r = jobs_start(p->jobs, e);
     if (!r)
@@ -443,9 +471,11 @@ static void stop(struct parts *p)
 {
     if (p->server)
         server_free(p->server);
+    follow_stop(p->follow);
     keys_free(p->keys);
     scorer_free(p->scorer);
     rollouts_free(p->rollouts);
+    follow_free(p->follow);
     predictions_free(p->predictions);
     scheduler_free(p->scheduler);
     jobs_free(p->jobs);

@@ -9,6 +9,7 @@
 /* Bytes of a report: a confusion matrix grows with the square of the labels. */
 enum { REPORT_MAX = 1 << 30 };
 
+/* A follower has the models and versions alone. */
 #define VERSION_SELECT                                                                             \
     "SELECT m.name, v.number, v.artifact, v.bytes, v.created_ms, v.job, j.requested_by, j.tags,"   \
     " j.recipe, j.seed, d.name, j.dataset_version, dv.digest, b.name, b.digest,"                   \
@@ -16,10 +17,10 @@ enum { REPORT_MAX = 1 << 30 };
     " (SELECT json_group_array(name) FROM (SELECT name FROM alias WHERE model = v.model"           \
     "   AND version = v.number ORDER BY name)),"                                                   \
     " v.accuracy, v.macro_f1, v.log_loss, v.calibration_error, v.holdout_count, v.decision,"       \
-    " v.report, v.purged_ms FROM version v JOIN model m ON m.id = v.model JOIN job j ON j.id = "   \
-    "v.job"                                                                                        \
-    " JOIN dataset d ON d.id = j.dataset JOIN backbone b ON b.id = j.backbone"                     \
-    " JOIN dataset_version dv ON dv.dataset = j.dataset AND dv.number = j.dataset_version"
+    " v.report, v.purged_ms FROM version v JOIN model m ON m.id = v.model LEFT JOIN job j"         \
+    " ON j.id = v.job"                                                                             \
+    " LEFT JOIN dataset d ON d.id = j.dataset LEFT JOIN backbone b ON b.id = j.backbone"           \
+    " LEFT JOIN dataset_version dv ON dv.dataset = j.dataset AND dv.number = j.dataset_version"
 
 static enum err_code put_json(json_t *value, const char *name, struct db_rows *row, int column,
                               struct err *e)

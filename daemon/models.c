@@ -16,11 +16,13 @@
 /* --- models ------------------------------------------------------------------------------- */
 
 /* Versions count from 1 and are never removed: the largest number is how many there are. */
+/* A follower has the models alone. */
 #define MODEL_SELECT                                                                               \
     "SELECT m.name, d.name, b.name, m.recipe, m.gate, m.strip_prefix, m.created_ms,"               \
     " (SELECT version FROM alias WHERE model = m.id AND name = 'production'),"                     \
     " (SELECT coalesce(max(number), 0) FROM version WHERE model = m.id), m.limits"                 \
-    " FROM model m JOIN dataset d ON d.id = m.dataset JOIN backbone b ON b.id = m.backbone"
+    " FROM model m LEFT JOIN dataset d ON d.id = m.dataset"                                        \
+    " LEFT JOIN backbone b ON b.id = m.backbone"
 
 static json_t *strip_json(struct db_rows *row, int column)
 {

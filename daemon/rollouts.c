@@ -5,6 +5,7 @@
 #include "daemon/models.h"
 #include "daemon/promotion.h"
 #include "daemon/rollout_analysis.h"
+#include "daemon/rollout_split.h"
 #include "daemon/rollout_write.h"
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
@@ -337,29 +338,6 @@ static void *run(void *context)
 /* -- start and resume ----------------------------------------------------------------------------
  */
 
-static enum err_code split_traffic(struct rollouts *r, const struct rollout_row *row, struct err *e)
-{
-    struct serve *serve = r->parts.serve;
-    CLEANUP(serve_release_p) struct serve_ref *production = NULL;
-    CLEANUP(serve_release_p) struct serve_ref *canary = NULL;
-    CLEANUP(serve_release_p) struct serve_ref *shadow = NULL;
-    enum err_code code = serve_borrow(serve, row->model, row->baseline, &production, e);
-    if (!code && row->plan.canary)
-        code = serve_borrow(serve, row->model, row->plan.canary, &canary, e);
-    if (!code && row->plan.shadow)
-        code = serve_borrow(serve, row->model, row->plan.shadow, &shadow, e);
-    const struct traffic_split split = { .rollout = row->id,
-                                         .production = production,
-                                         .canary = canary,
-                                         .shadow = shadow,
-                                         .percent = rollout_row_percent(row) };
-    if (!code)
-        code = traffic_set(r->traffic, &split, e);
-    if (!code)
-        production = canary = shadow = NULL;
-    return code;
-}
-
 static struct live *live_new(const struct rollout_row *row)
 {
     struct live *l = calloc(1, sizeof *l);
@@ -388,7 +366,7 @@ static enum err_code resume(void *context, const struct rollout_row *row, struct
     if (!l)
         return err_set(e, ERR_NOMEM, "no memory to go on with a rollout");
     l->row.step_ms = clock_utc_ms();
-    if (split_traffic(r, row, &failure))
+    if (rollout_split(r->parts.serve, r->traffic, row, &failure))
         snprintf(l->failure, sizeof l->failure, "%.*s", ROLLOUT_REASON - 1, failure.message);
     link_live(r, l);
     return ERR_OK;
@@ -422,7 +400,7 @@ static enum err_code begin(struct rollouts *r, struct rollout_row *row, const ch
     }
     l->row = *row;
     struct err failure;
-    if (split_traffic(r, row, &failure))
+    if (rollout_split(r->parts.serve, r->traffic, row, &failure))
         snprintf(l->failure, sizeof l->failure, "%.*s", ROLLOUT_REASON - 1, failure.message);
     link_live(r, l);
     return ERR_OK;

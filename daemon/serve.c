@@ -27,6 +27,7 @@ struct serve {
     struct state *state;   /* borrowed */
     char *default_model;   /* owned; NULL: the only one in production */
     struct meters *meters; /* borrowed */
+    atomic_bool damaged;   /* see serve_damaged() */
 
     pthread_mutex_t moves; /* see serve_moves_lock() */
     pthread_mutex_t mu;
@@ -57,6 +58,8 @@ static enum err_code load(struct serve *v, const char *model, int64_t version,
                           struct serve_ref **ret, struct err *e)
 {
     enum err_code r = snapshot_load(v, v->state, model, version, ret, e);
+    if (r == ERR_BLOB_MISSING || r == ERR_BLOB_CORRUPT)
+        atomic_store(&v->damaged, true);
     /* A name that nobody checked is not to become a label. */
     if (r != ERR_MODEL_UNKNOWN && r != ERR_VERSION_UNKNOWN)
         meter_add(v->meters, SERVE_LOADS, (const char *[]){ model, r ? "failed" : "ok" }, 1);
@@ -143,6 +146,20 @@ void serve_swap(struct serve *v, struct serve_ref *next)
     pthread_mutex_unlock(&v->mu);
     serve_release(old);
     drop(v, given_up);
+}
+
+int64_t serve_stands_for(struct serve *v, const char *model)
+{
+    pthread_mutex_lock(&v->mu);
+    const struct serve_slot *slot = plan_cache_slot(&v->cache, model);
+    int64_t version = slot && !slot->failure.code ? slot->version : 0;
+    pthread_mutex_unlock(&v->mu);
+    return version;
+}
+
+bool serve_damaged(struct serve *v)
+{
+    return atomic_exchange(&v->damaged, false);
 }
 
 void serve_moves_lock(struct serve *v)

@@ -63,6 +63,12 @@ void serve_release(struct serve_ref *r);
  * ERR_MODEL_UNKNOWN, ERR_NOT_PROMOTED. */
 enum err_code serve_unload(struct serve *v, const char *model, struct err *e) MUST_USE;
 
+/* The version that is in production and could be loaded, or will be when it is asked for; 0: none.
+ */
+int64_t serve_stands_for(struct serve *v, const char *model);
+/* A version could not be loaded because its file is missing or changed; forgets that. */
+bool serve_damaged(struct serve *v);
+
 /* The default model's name; false: there is none, or it has nothing in production. */
 enum { SERVE_NAME = 65 };
 bool serve_default_name(struct serve *v, char ret[SERVE_NAME]);

@@ -2,6 +2,7 @@
 
 #include "daemon/db.h"
 #include "daemon/migrate.h"
+#include "daemon/replica.h"
 #include "daemon/sweep.h"
 #include "data/base/cleanup.h"
 #include "data/base/file.h"
@@ -95,8 +96,27 @@ static enum err_code make_folders(struct state *s, char **ret_blobs, char **ret_
     return r ? r : make_folder(s, "jobs", ret_jobs, e);
 }
 
-enum err_code state_open(const char *dir, const struct limits *limits, struct state **ret,
-                         struct err *e)
+/* A new folder becomes what it is opened as; one in which something was done stays what it is. */
+static enum err_code check_kind(struct state *s, bool replica, struct err *e)
+{
+    bool is_replica = false, is_used = false;
+    enum err_code r = replica_look(s->db, &is_replica, &is_used, e);
+    if (r)
+        return r;
+    if (is_replica && !replica)
+        return err_set(e, ERR_FIELD_RANGE,
+                       "%s is the state folder of a follower: start it with --follow, or name "
+                       "another --state",
+                       s->dir);
+    if (replica && !is_replica && is_used)
+        return err_set(e, ERR_FIELD_RANGE,
+                       "%s is the state folder of a trainer: a follower needs one of its own",
+                       s->dir);
+    return replica ? replica_begin(s->db, e) : ERR_OK;
+}
+
+static enum err_code open_folder(const char *dir, const struct limits *limits, bool replica,
+                                 struct state **ret, struct err *e)
 {
     CLEANUP(state_close_p) struct state *s = calloc(1, sizeof *s);
     if (!s)
@@ -125,6 +145,8 @@ enum err_code state_open(const char *dir, const struct limits *limits, struct st
     if (!r)
         r = migrate(s->db, e);
     if (!r)
+        r = check_kind(s, replica, e);
+    if (!r)
         r = blobs_open(blobs, true, &s->blobs, e);
     if (!r)
         r = sweep_blobs(s->db, s->blobs, e);
@@ -136,6 +158,18 @@ enum err_code state_open(const char *dir, const struct limits *limits, struct st
         return r;
     *ret = STEAL(s);
     return ERR_OK;
+}
+
+enum err_code state_open(const char *dir, const struct limits *limits, struct state **ret,
+                         struct err *e)
+{
+    return open_folder(dir, limits, false, ret, e);
+}
+
+enum err_code state_open_replica(const char *dir, const struct limits *limits, struct state **ret,
+                                 struct err *e)
+{
+    return open_folder(dir, limits, true, ret, e);
 }
 
 void state_close(struct state *s)

@@ -42,6 +42,10 @@ void limits_default(struct limits *l);
  * sweeps blobs and job folders that no row names. */
 enum err_code state_open(const char *dir, const struct limits *limits, struct state **ret,
                          struct err *e) MUST_USE;
+/* The same for a follower (daemon/follow.h), whose rows are copies of some of its trainer's. Either
+ * refuses a folder of the other kind (ERR_FIELD_RANGE): a follower's says nothing of its own. */
+enum err_code state_open_replica(const char *dir, const struct limits *limits, struct state **ret,
+                                 struct err *e) MUST_USE;
 void state_close(struct state *s);
 
 /* What state_open() locks; for who works on the folder while no daemon does. Closing *ret gives it

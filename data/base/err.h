@@ -114,6 +114,7 @@
     X(MODEL_UNLOADED, "model_unloaded", 0)                                                         \
     X(MODEL_AMBIGUOUS, "model_ambiguous", 0)                                                       \
     X(LABELS_TOO_MANY, "labels_too_many", 0)                                                       \
+    X(FOLLOWER, "follower", 0)                                                                     \
     X(CANCELLED, "cancelled", 0)                                                                   \
     /* faults */                                                                                   \
     X(NOMEM, "no_memory", 1)                                                                       \
@@ -130,6 +131,7 @@
     X(STATE_NOT_EMPTY, "state_not_empty", 0)                                                       \
     X(BACKUP_FORMAT, "backup_format", 0)                                                           \
     X(STATE_LOCKED, "state_locked", 1)                                                             \
+    X(TRAINER, "trainer", 1)                                                                       \
     X(INTERNAL, "internal", 1)
 
 enum err_code {

@@ -1,0 +1,79 @@
+/* What a trainer tells its followers, and what a follower tells of itself. */
+#include "api/event_stream.h"
+#include "api/request.h"
+#include "api/routes.h"
+#include "daemon/follow.h"
+#include "daemon/replica.h"
+#include "data/base/clock.h"
+
+#include <string.h>
+
+enum { WAIT_MAX_SECONDS = 60 };
+
+/* *ret_same: it is the one that the follower has; then there is no reply yet. */
+static enum err_code reply_catalog(struct request *r, bool *ret_same, struct err *e)
+{
+    char tag[DIGEST_HEX + 1];
+    enum err_code code = replica_catalog(r->server->parts.state, &r->reply.body, tag, e);
+    if (code)
+        return code;
+    *ret_same = strstr(r->if_none_match, tag) != NULL;
+    if (*ret_same) {
+        reply_reset(&r->reply);
+        reply_fixed(&r->reply, 304, NULL, "", 0);
+    } else {
+        r->reply.status = 200;
+        r->reply.type = "application/json";
+    }
+    reply_header(&r->reply, "ETag", "\"%s\"", tag);
+    return ERR_OK;
+}
+
+static bool look_again(void *context, bool last)
+{
+    struct request *r = context;
+    struct err e;
+    bool same = false;
+    enum err_code code = reply_catalog(r, &same, &e);
+    if (!code && same && !last) {
+        reply_reset(&r->reply);
+        return false;
+    }
+    if (code)
+        request_fail(r, &e);
+    request_finish(r);
+    return true;
+}
+
+/* Parked with the streams of events: all that changes it rings the same bell. */
+static enum err_code catalog(struct request *r, struct err *e)
+{
+    int64_t wait = 0;
+    bool same = false;
+    enum err_code code = request_query_int(r, "wait", 0, WAIT_MAX_SECONDS, &wait, e);
+    if (!code)
+        code = reply_catalog(r, &same, e);
+    if (code || !same || !wait)
+        return code;
+    reply_reset(&r->reply);
+    r->deferred = true;
+    return park_add(r->server->park, EVENT_STREAM_KEY, clock_monotonic_us() + wait * 1000000,
+                    look_again, r, e);
+}
+
+static enum err_code follower(struct request *r, struct err *e)
+{
+    json_t *shown = NULL;
+    if (!r->server->parts.follow)
+        return err_set(e, ERR_ROUTE_UNKNOWN, "this is no follower");
+    enum err_code code = follow_show(r->server->parts.follow, &shown, e);
+    return code ? code : reply_json_take(&r->reply, 200, shown, e);
+}
+
+const struct route routes_follow[] = {
+    { "GET", "/api/v1/catalog", BODY_NONE, RUN_TASK, "wait", catalog,
+      "What followers serve, or wait until it changes", ACCESS_TRAIN },
+    { "GET", "/api/v1/follower", BODY_NONE, RUN_TASK, "", follower, "How a follower stands",
+      ACCESS_SCORE },
+    { 0 },
+};
