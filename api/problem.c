@@ -115,6 +115,7 @@ int problem_status(enum err_code code)
     case ERR_RATE:
         return 429;
     case ERR_BUSY:
+    case ERR_SPOOL_FULL:
     case ERR_NOT_PROMOTED:
     case ERR_MODEL_UNLOADED:
     case ERR_CANCELLED:
@@ -263,6 +264,8 @@ void problem_reply(const struct problem *p, struct reply *ret)
         reply_header(ret, "X-Kennel-Error", "%s", err_slug(code));
     if (p->allow)
         reply_header(ret, "Allow", "%s", p->allow);
+    if (code == ERR_SPOOL_FULL)
+        reply_header(ret, "Retry-After", "60");
     if (code == ERR_BUSY || code == ERR_CANCELLED)
         reply_header(ret, "Retry-After", "1");
     if (code == ERR_RATE)

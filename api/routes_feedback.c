@@ -11,8 +11,6 @@ static enum err_code feedback(struct request *r, struct err *e)
     json_t *kept = NULL;
     const char *id = NULL, *label = NULL;
     struct prediction_told told;
-    if (!r->server->parts.predictions)
-        return err_set(e, ERR_FOLLOWER, "this is a follower, which keeps no answers");
     const struct json_field fields[] = {
         { "prediction_id", JSON_KIND_STRING, true, &id, 1, IDENT_MAX },
         { "label", JSON_KIND_STRING, true, &label, 1, LABEL_MAX },
@@ -25,6 +23,8 @@ static enum err_code feedback(struct request *r, struct err *e)
             predictions_feedback(r->server->parts.predictions, id, label, r->who, &kept, &told, e);
     if (code)
         return code;
+    if (r->server->parts.follow)
+        return reply_json_take(&r->reply, 202, kept, e);
     rollouts_told(r->server->parts.rollouts, &told);
     return reply_json_take(&r->reply, 200, kept, e);
 }

@@ -3,8 +3,11 @@
 #include "api/request.h"
 #include "api/routes.h"
 #include "daemon/follow.h"
+#include "daemon/followers.h"
 #include "daemon/replica.h"
+#include "data/base/cleanup.h"
 #include "data/base/clock.h"
+#include "data/base/json.h"
 
 #include <string.h>
 
@@ -70,10 +73,34 @@ static enum err_code follower(struct request *r, struct err *e)
     return code ? code : reply_json_take(&r->reply, 200, shown, e);
 }
 
+static enum err_code report(struct request *r, struct err *e)
+{
+    CLEANUP(json_decref_p) json_t *body = NULL;
+    json_t *answer = NULL;
+    const struct server_parts *parts = &r->server->parts;
+    const struct followers_parts followers = { .state = parts->state,
+                                               .predictions = parts->predictions,
+                                               .rollouts = parts->rollouts };
+    enum err_code code = request_json(r, &body, e);
+    if (!code)
+        code = followers_report(&followers, request_param(r, "id"), body, r->who, &answer, e);
+    return code ? code : reply_json_take(&r->reply, 200, answer, e);
+}
+
+static enum err_code list(struct request *r, struct err *e)
+{
+    json_t *all = NULL;
+    enum err_code code = followers_list(r->server->parts.state, &all, e);
+    return code ? code : reply_list(&r->reply, "followers", all, e);
+}
+
 const struct route routes_follow[] = {
     { "GET", "/api/v1/catalog", BODY_NONE, RUN_TASK, "wait", catalog,
       "What followers serve, or wait until it changes", ACCESS_TRAIN },
     { "GET", "/api/v1/follower", BODY_NONE, RUN_TASK, "", follower, "How a follower stands",
       ACCESS_SCORE },
+    { "POST", "/api/v1/followers/{id}/reports", BODY_JSON, RUN_TASK, "", report,
+      "Take what a follower answered and was told", ACCESS_TRAIN },
+    { "GET", "/api/v1/followers", BODY_NONE, RUN_TASK, "", list, "List followers", ACCESS_TRAIN },
     { 0 },
 };

@@ -4,6 +4,7 @@
 #include "api/request.h"
 #include "api/routes.h"
 #include "daemon/follow.h"
+#include "daemon/followers.h"
 #include "daemon/jobs.h"
 #include "daemon/scorer.h"
 #include "data/base/cleanup.h"
@@ -82,9 +83,10 @@ static enum err_code counter(struct buf *ret, const char *name, const char *help
 static enum err_code write_follower(struct request *r, struct buf *ret, struct err *e)
 {
     struct follow_figures f;
-    follow_look(r->server->parts.follow, &f);
-    enum err_code code = gauge(ret, "kennel_follower_connected",
-                               "Whether the trainer answered the last time.", f.connected, e);
+    enum err_code code = follow_look(r->server->parts.follow, &f, e);
+    if (!code)
+        code = gauge(ret, "kennel_follower_connected",
+                     "Whether the trainer answered the last time.", f.connected, e);
     if (!code)
         code = gauge(ret, "kennel_follower_lag_seconds",
                      "Since this follower was last known to serve what its trainer serves.",
@@ -97,7 +99,37 @@ static enum err_code write_follower(struct request *r, struct buf *ret, struct e
     if (!code)
         code = counter(ret, "kennel_follower_pull_failures_total",
                        "Model versions that could not be pulled.", f.pull_failures, e);
+    if (!code)
+        code = gauge(ret, "kennel_follower_spool_bytes", "What waits to be told to the trainer.",
+                     (double)f.spooled_bytes, e);
+    if (!code)
+        code = counter(ret, "kennel_follower_dropped_total",
+                       "Answers that the trainer will not be told of: the spool or the queue was "
+                       "full.",
+                       f.dropped, e);
     return code;
+}
+
+static enum err_code write_followers(struct request *r, struct buf *ret, struct err *e)
+{
+    static const char *const labels[] = { "state", NULL };
+    struct followers_figures f;
+    enum err_code code = followers_look(r->server->parts.state, &f, e);
+    if (!code)
+        code = meter_head(ret, "kennel_followers", "gauge",
+                          "Followers that told something in the last minute (here), or did in the "
+                          "last 30 days (away).",
+                          e);
+    if (!code)
+        code = meter_sample(ret, "kennel_followers", labels, (const char *[]){ "here" },
+                            (double)f.here, e);
+    if (!code)
+        code = meter_sample(ret, "kennel_followers", labels, (const char *[]){ "away" },
+                            (double)f.away, e);
+    return code ? code
+                : gauge(ret, "kennel_feedback_waiting",
+                        "Feedback about answers that no follower has told of yet.",
+                        (double)f.waiting, e);
 }
 
 /* Pages of virtual and resident memory: proc(5), statm. */
@@ -145,6 +177,8 @@ static enum err_code metrics(struct request *r, struct err *e)
         code = write_jobs(r, text, e);
     if (!code && r->server->parts.follow)
         code = write_follower(r, text, e);
+    if (!code && !r->server->parts.follow)
+        code = write_followers(r, text, e);
     if (!code)
         code = write_process(r, text, e);
     r->reply.status = 200;

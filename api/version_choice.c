@@ -99,7 +99,7 @@ void version_choice_answered(struct request *r, const struct score_result *resul
     const struct traffic_answer a = {
         .id = id, .result = result, .input = input, .bytes = bytes, .len = len
     };
-    if (id && !result->code && r->server->parts.predictions)
+    if (id && !result->code)
         predictions_add(r->server->parts.predictions, id, result->model, result->version,
                         result->predictions[0].label, result->predictions[0].probability);
     traffic_answered(r->server->parts.traffic, &a);

@@ -1,7 +1,10 @@
 #include "daemon/follow.h"
 
 #include "daemon/follow_copy.h"
+#include "daemon/follow_report.h"
 #include "daemon/follow_splits.h"
+#include "daemon/predictions.h"
+#include "daemon/spool.h"
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
@@ -12,8 +15,6 @@
 #include <string.h>
 
 enum {
-    PAUSE_LEAST_MS = 250,
-    PAUSE_MOST_MS = 15000,
     ANSWER_MS = 10000, /* that the trainer may take beyond its wait */
     CATALOG_MAX = 64 << 20,
 };
@@ -24,7 +25,9 @@ static const char hold_remote[] = "the trainer has no keys, and this follower li
 
 struct follow {
     struct follow_parts parts;
-    char *trainer; /* owned */
+    char *trainer;                 /* owned */
+    struct follow_options options; /* its texts are borrowed until follow_start() */
+    struct follow_report *report;
     struct follow_link *link;
     pthread_t thread;
     bool started, may_open;
@@ -113,17 +116,11 @@ static void note(struct follow *f, bool answered, const struct err *failure)
         log_event("info", "follow", "trainer", f->trainer, NULL);
 }
 
-/* Somewhere between half of it and all of it, so that ten followers do not come back as one. */
-static int64_t jitter(int64_t ms)
-{
-    return ms / 2 + arc4random_uniform((uint32_t)(ms / 2 + 1));
-}
-
 static void *run(void *context)
 {
     struct follow *f = context;
     pthread_setname_np(pthread_self(), "follow");
-    int64_t pause = PAUSE_LEAST_MS;
+    int64_t pause = FOLLOW_PAUSE_LEAST_MS;
     follow_copy_check(&f->copy);
     for (;;) {
         struct err e;
@@ -138,13 +135,11 @@ static void *run(void *context)
             return NULL;
         note(f, answered, r ? &e : NULL);
         /* Also a trainer that answers at once, again and again, is not asked all the time. */
-        bool waited = clock_monotonic_us() - begun_us > PAUSE_LEAST_MS * INT64_C(1000);
+        bool waited = clock_monotonic_us() - begun_us > FOLLOW_PAUSE_LEAST_MS * INT64_C(1000);
         if (!r)
-            pause = PAUSE_LEAST_MS;
-        if ((r || !waited) && !follow_link_pause(f->link, jitter(pause)))
+            pause = FOLLOW_PAUSE_LEAST_MS;
+        if ((r || !waited) && !follow_link_back_off(f->link, &pause))
             return NULL;
-        if (r && (pause *= 2) > PAUSE_MOST_MS)
-            pause = PAUSE_MOST_MS;
     }
 }
 
@@ -180,11 +175,17 @@ static void look(const struct follow *f, struct follow_figures *ret)
     };
 }
 
-void follow_look(struct follow *f, struct follow_figures *ret)
+enum err_code follow_look(struct follow *f, struct follow_figures *ret, struct err *e)
 {
     pthread_mutex_lock(&f->mu);
     look(f, ret);
     pthread_mutex_unlock(&f->mu);
+    ret->dropped = f->parts.spool->dropped + predictions_dropped(f->parts.predictions);
+    struct spool_figures spool;
+    enum err_code r = spool_look(state_db(f->parts.state), &spool, e);
+    if (!r)
+        ret->spooled_bytes = spool.bytes;
+    return r;
 }
 
 static enum err_code list_models(struct follow *f, json_t **ret, struct err *e)
@@ -224,14 +225,20 @@ enum err_code follow_show(struct follow *f, json_t **ret, struct err *e)
     if (r)
         return r;
     struct follow_figures now;
+    r = follow_look(f, &now, e);
+    if (r) {
+        json_decref(models);
+        return r;
+    }
     char synced[CLOCK_TEXT];
     pthread_mutex_lock(&f->mu);
-    look(f, &now);
     clock_text(f->synced_ms, synced);
-    json_t *shown = json_pack(
-        "{s:s, s:b, s:s?, s:s?, s:f, s:s?, s:o}", "trainer", f->trainer, "connected", now.connected,
-        "catalog", f->shown_tag[0] ? f->shown_tag : NULL, "synced", f->synced_ms ? synced : NULL,
-        "lag_seconds", now.lag_seconds, "error", f->error[0] ? f->error : NULL, "models", models);
+    json_t *shown =
+        json_pack("{s:s, s:b, s:s?, s:s?, s:f, s:s?, s:I, s:I, s:o}", "trainer", f->trainer,
+                  "connected", now.connected, "catalog", f->shown_tag[0] ? f->shown_tag : NULL,
+                  "synced", f->synced_ms ? synced : NULL, "lag_seconds", now.lag_seconds, "error",
+                  f->error[0] ? f->error : NULL, "spooled_bytes", (json_int_t)now.spooled_bytes,
+                  "dropped", (json_int_t)now.dropped, "models", models);
     pthread_mutex_unlock(&f->mu);
     if (!shown)
         return err_set(e, ERR_NOMEM, "no memory to show a follower");
@@ -242,9 +249,10 @@ enum err_code follow_show(struct follow *f, json_t **ret, struct err *e)
 /* -- start and end -------------------------------------------------------------------------------
  */
 
-static void see_nothing(void *context, const struct traffic_seen *seen)
+static void see(void *context, const struct traffic_seen *seen)
 {
-    (void)context, (void)seen;
+    struct follow *f = context;
+    predictions_add_seen(f->parts.predictions, seen);
 }
 
 static enum err_code resume(struct follow *f, struct err *e)
@@ -271,11 +279,12 @@ enum err_code follow_new(const struct follow_options *o, const struct follow_par
     if (!f)
         return err_set(e, ERR_NOMEM, "no memory to follow");
     f->parts = *p;
+    f->options = *o;
     pthread_mutex_init(&f->mu, NULL);
     f->trainer = strdup(o->url);
     if (!f->trainer)
         return err_set(e, ERR_NOMEM, "no memory to follow");
-    const struct traffic_options traffic = { .limits = p->limits, .see = see_nothing };
+    const struct traffic_options traffic = { .limits = p->limits, .see = see, .context = f };
     f->copy.state = f->splits.state = p->state;
     f->copy.serve = f->splits.serve = p->serve;
     r = follow_link_new(o, &f->link, e);
@@ -289,6 +298,14 @@ enum err_code follow_new(const struct follow_options *o, const struct follow_par
     return r;
 }
 
+static void tell_tag(void *context, char ret[DIGEST_HEX + 1])
+{
+    struct follow *f = context;
+    pthread_mutex_lock(&f->mu);
+    memcpy(ret, f->shown_tag, sizeof f->shown_tag);
+    pthread_mutex_unlock(&f->mu);
+}
+
 enum err_code follow_start(struct follow *f, bool may_open, struct err *e)
 {
     f->may_open = may_open;
@@ -297,13 +314,17 @@ enum err_code follow_start(struct follow *f, bool may_open, struct err *e)
     if (failed)
         return err_errno(e, failed, "cannot start the thread that follows");
     f->started = true;
-    return ERR_OK;
+    const struct follow_report_parts report = {
+        .state = f->parts.state, .tag = tell_tag, .context = f, .program = f->parts.program
+    };
+    return follow_report_new(&f->options, &report, &f->report, e);
 }
 
 void follow_stop(struct follow *f)
 {
     if (!f || !f->started)
         return;
+    follow_report_free(STEAL(f->report));
     follow_link_stop(f->link);
     pthread_join(f->thread, NULL);
     f->started = false;

@@ -24,6 +24,8 @@
 #include "daemon/traffic.h"
 
 struct follow;
+struct predictions;
+struct spool;
 
 enum { FOLLOW_WAIT_SECONDS = 10 };
 
@@ -31,7 +33,10 @@ struct follow_parts { /* borrowed */
     struct state *state;
     struct serve *serve;
     struct keys *keys;
+    struct predictions *predictions;
+    struct spool *spool;
     struct image_limits limits; /* of mirrored pictures */
+    const char *program;        /* static: its version */
 };
 
 /* Goes on with the split traffic of what was committed last. ERR_URL. */
@@ -39,7 +44,7 @@ enum err_code follow_new(const struct follow_options *o, const struct follow_par
                          struct follow **ret, struct err *e) MUST_USE;
 /* may_open: where the trainer has no keys, everybody is let in. */
 enum err_code follow_start(struct follow *f, bool may_open, struct err *e) MUST_USE;
-/* Ends the thread; all else goes on. NULL is fine, as for _free(). */
+/* Ends the threads; all else goes on. NULL is fine, as for _free(). */
 void follow_stop(struct follow *f);
 /* After the scorer's end. */
 void follow_free(struct follow *f);
@@ -55,10 +60,13 @@ struct follow_figures {
     double lag_seconds; /* since it was last known to serve what the trainer serves; before that
                            since the start */
     int64_t pulls, pulled_bytes, pull_failures;
+    int64_t spooled_bytes; /* that wait to be told to the trainer */
+    int64_t dropped;       /* answers that it will not be told of */
 };
-void follow_look(struct follow *f, struct follow_figures *ret);
+enum err_code follow_look(struct follow *f, struct follow_figures *ret, struct err *e) MUST_USE;
 /* {"trainer", "connected", "catalog": tag or null, "synced": time or null, "lag_seconds",
- * "error": text or null, "models": [{"model", "aliases": {NAME: version}}...]}. */
+ * "error": text or null, "spooled_bytes", "dropped", "models": [{"model", "aliases": {NAME:
+ * version}}...]}. */
 enum err_code follow_show(struct follow *f, json_t **ret, struct err *e) MUST_USE;
 
 #endif

@@ -258,6 +258,19 @@ bool follow_link_pause(struct follow_link *l, int64_t ms)
     return !atomic_load(&l->stopping);
 }
 
+void follow_link_wake(struct follow_link *l)
+{
+    curl_multi_wakeup(l->multi);
+}
+
+bool follow_link_back_off(struct follow_link *l, int64_t *pause_ms)
+{
+    int64_t half = *pause_ms / 2;
+    bool go_on = follow_link_pause(l, half + arc4random_uniform((uint32_t)(half + 1)));
+    *pause_ms = 2 * *pause_ms < FOLLOW_PAUSE_MOST_MS ? 2 * *pause_ms : FOLLOW_PAUSE_MOST_MS;
+    return go_on;
+}
+
 CLEANUP_DEFINE(struct follow_link, follow_link_free);
 
 static bool copy(const char *text, char **ret)

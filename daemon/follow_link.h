@@ -12,6 +12,8 @@
 
 struct follow_link;
 
+enum { FOLLOW_PAUSE_LEAST_MS = 250, FOLLOW_PAUSE_MOST_MS = 15000 };
+
 struct follow_options {
     const char *url;      /* http://HOST[:PORT][/PATH] or https: of the trainer */
     const char *key_file; /* with a key of the role train; NULL: the trainer has none */
@@ -26,8 +28,13 @@ void follow_link_free(struct follow_link *l);
 
 /* What is under way ends with ERR_CANCELLED, and so does all that comes after it. Any thread. */
 void follow_link_stop(struct follow_link *l);
-/* Waits; false when it was stopped. */
+/* Waits until then, or until follow_link_wake(); false when it was stopped. */
 bool follow_link_pause(struct follow_link *l, int64_t ms);
+/* Any thread. */
+void follow_link_wake(struct follow_link *l);
+/* After a failure: waits for half of *pause_ms to all of it, so that ten followers do not come back
+ * as one, and makes it twice as long, up to FOLLOW_PAUSE_MOST_MS. */
+bool follow_link_back_off(struct follow_link *l, int64_t *pause_ms);
 
 /* Called with each piece of a body of status 200; an error of it ends the request. */
 typedef enum err_code (*follow_sink)(void *context, const void *bytes, size_t len, struct err *e);

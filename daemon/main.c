@@ -17,6 +17,7 @@
 #include "daemon/score_stats.h"
 #include "daemon/scorer.h"
 #include "daemon/serve.h"
+#include "daemon/spool.h"
 #include "daemon/webhook_sender.h"
 #include "daemon/worker.h"
 #include "data/base/cleanup.h"
@@ -50,6 +51,7 @@ struct options {
     struct jobs_options jobs;
     struct webhook_options webhooks;
     struct follow_options follow; /* url NULL: a trainer */
+    uint64_t spool_bytes;
 };
 
 /* The kind of an option's value, and so of what `into` points at. */
@@ -95,6 +97,8 @@ static size_t list_flags(struct options *o, struct flag ret[FLAGS_MAX])
           "a key of the role train for it; read again for each request" },
         { "follow-ca", "FILE", KIND_TEXT, &o->follow.ca_file, 0, 0,
           "authorities in PEM to trust for it instead of the system's" },
+        { "spool-bytes", "BYTES", KIND_SIZE, &o->spool_bytes, 1 << 16, many,
+          "of a follower's disk for what its trainer is not yet told, while it is away" },
         { "default-model", "NAME", KIND_TEXT, &o->serve.default_model, 0, 0,
           "answers /score; without it the only model in production" },
         { "import-root", "DIR", KIND_TEXT, &o->server.import_root, 0, 0,
@@ -169,6 +173,7 @@ static void options_default(struct options *o)
     o->server.listen = "127.0.0.1:5001";
     o->server.import_threads = cores;
     o->scorer = (struct scorer_options){ .threads = cores, .queue = 256, .max_batch = 1 };
+    o->spool_bytes = UINT64_C(256) << 20;
     o->webhooks = (struct webhook_options){ .attempts = 9, .retry_ms = 5000, .timeout_ms = 10000 };
     /* The kernel's link names this very file, even after an upgrade has replaced its path. */
     o->jobs =
@@ -388,6 +393,7 @@ struct parts {
     struct scheduler *scheduler;
     struct predictions *predictions;
     struct rollouts *rollouts;
+    struct spool spool;
     struct follow *follow;
     struct server *server;
 };
@@ -399,7 +405,7 @@ static enum err_code start_trainer(const struct options *o, struct parts *p, str
     if (!r)
         r = webhook_sender_new(p->state, &o->webhooks, &p->webhooks, e);
     if (!r)
-        r = predictions_new(p->state, &p->predictions, e);
+        r = predictions_new(p->state, NULL, &p->predictions, e);
     const struct rollouts_parts rollouts = { .state = p->state,
                                              .serve = p->serve,
                                              .predictions = p->predictions,
@@ -409,10 +415,16 @@ static enum err_code start_trainer(const struct options *o, struct parts *p, str
 
 static enum err_code start_follower(const struct options *o, struct parts *p, struct err *e)
 {
-    const struct follow_parts follow = {
-        .state = p->state, .serve = p->serve, .keys = p->keys, .limits = o->limits.image
-    };
-    return follow_new(&o->follow, &follow, &p->follow, e);
+    p->spool.max = o->spool_bytes;
+    enum err_code r = predictions_new(p->state, &p->spool, &p->predictions, e);
+    const struct follow_parts follow = { .state = p->state,
+                                         .serve = p->serve,
+                                         .keys = p->keys,
+                                         .predictions = p->predictions,
+                                         .spool = &p->spool,
+                                         .limits = o->limits.image,
+                                         .program = KENNEL_VERSION };
+    return r ? r : follow_new(&o->follow, &follow, &p->follow, e);
 }
 
 static enum err_code start(const struct options *o, struct parts *p, struct err *e)

@@ -28,12 +28,13 @@ MIGRATION("0010") migration_0010[];
 MIGRATION("0011") migration_0011[];
 MIGRATION("0012") migration_0012[];
 MIGRATION("0013") migration_0013[];
+MIGRATION("0014") migration_0014[];
 
 static const char *const migrations[] = { migration_0001, migration_0002, migration_0003,
                                           migration_0004, migration_0005, migration_0006,
                                           migration_0007, migration_0008, migration_0009,
                                           migration_0010, migration_0011, migration_0012,
-                                          migration_0013 };
+                                          migration_0013, migration_0014 };
 
 int migrate_latest(void)
 {

@@ -1,5 +1,6 @@
 #include "daemon/named.h"
 
+/* A follower (daemon/replica.h) has artifacts, and no reports. */
 enum err_code named_digests(struct db_tx *t, struct db_rows **ret, struct err *e)
 {
     return db_query(t, ret, e,
@@ -7,7 +8,8 @@ enum err_code named_digests(struct db_tx *t, struct db_rows **ret, struct err *e
                     " UNION SELECT digest FROM dataset_version WHERE purged_ms IS NULL"
                     " UNION SELECT digest FROM backbone"
                     " UNION SELECT artifact FROM version WHERE purged_ms IS NULL"
-                    " UNION SELECT report FROM version WHERE purged_ms IS NULL ORDER BY 1");
+                    " UNION SELECT report FROM version WHERE purged_ms IS NULL"
+                    " AND NOT EXISTS (SELECT 1 FROM replica) ORDER BY 1");
 }
 
 enum err_code named_subjects(struct db_tx *t, struct db_rows **ret, struct err *e)
@@ -21,5 +23,6 @@ enum err_code named_subjects(struct db_tx *t, struct db_rows **ret, struct err *
         " UNION ALL SELECT v.artifact, 'model/' || m.name || '/versions/' || v.number"
         "   FROM version v JOIN model m ON m.id = v.model WHERE v.purged_ms IS NULL"
         " UNION ALL SELECT v.report, 'model/' || m.name || '/versions/' || v.number || ' (report)'"
-        "   FROM version v JOIN model m ON m.id = v.model WHERE v.purged_ms IS NULL");
+        "   FROM version v JOIN model m ON m.id = v.model WHERE v.purged_ms IS NULL"
+        "   AND NOT EXISTS (SELECT 1 FROM replica)");
 }

@@ -1,6 +1,6 @@
 /* DESIGN
  *
- *   add() -> [ ring ] -> writer thread, at most every BATCH_MS -> table `prediction`
+ *   add() -> [ ring ] -> writer thread, at most every BATCH_MS -> table `prediction`, or the spool
  *
  * mu guards the ring. `writing` is held from taking a batch out of the ring until it is committed,
  * so that batches are written in their order and a feedback that comes right behind its answer
@@ -10,6 +10,8 @@
 #include "daemon/predictions.h"
 
 #include "daemon/db.h"
+#include "daemon/spool.h"
+#include "daemon/traffic.h"
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
@@ -21,8 +23,11 @@
 
 enum { BATCH_MS = 200 };
 
+enum kind { ANSWER, OTHER, SEEN };
+
 struct answer {
-    bool is_other;
+    enum kind kind;
+    struct traffic_seen *seen; /* owned; NULL but for SEEN */
     char id[PREDICTION_ID + 1];
     char model[65];
     char label[LABEL_MAX + 1];
@@ -33,6 +38,7 @@ struct answer {
 
 struct predictions {
     struct state *state; /* borrowed */
+    struct spool *spool; /* borrowed; NULL: a trainer's */
     pthread_t thread;
     bool started;
 
@@ -47,22 +53,26 @@ struct predictions {
     bool stopping;
 };
 
-static void push(struct predictions *p, const struct answer *a)
+/* False when it finds no place. */
+static bool push(struct predictions *p, const struct answer *a)
 {
     pthread_mutex_lock(&p->mu);
-    if (p->count == PREDICTIONS_QUEUE)
+    bool full = p->count == PREDICTIONS_QUEUE;
+    if (full)
         p->dropped++;
     else
         p->ring[(p->head + p->count++) % PREDICTIONS_QUEUE] = *a;
     if (p->count == 1)
         pthread_cond_signal(&p->changed);
     pthread_mutex_unlock(&p->mu);
+    return !full;
 }
 
 void predictions_add(struct predictions *p, const char *id, const char *model, int64_t version,
                      const char *label, float probability)
 {
-    struct answer a = { .version = version,
+    struct answer a = { .kind = ANSWER,
+                        .version = version,
                         .probability = (double)probability,
                         .at_ms = clock_utc_ms() };
     snprintf(a.id, sizeof a.id, "%s", id);
@@ -74,10 +84,19 @@ void predictions_add(struct predictions *p, const char *id, const char *model, i
 void predictions_add_other(struct predictions *p, const char *id, int64_t version,
                            const char *label)
 {
-    struct answer a = { .is_other = true, .version = version };
+    struct answer a = { .kind = OTHER, .version = version };
     snprintf(a.id, sizeof a.id, "%s", id);
     snprintf(a.label, sizeof a.label, "%s", label);
     push(p, &a);
+}
+
+void predictions_add_seen(struct predictions *p, const struct traffic_seen *seen)
+{
+    struct answer a = { .kind = SEEN, .at_ms = clock_utc_ms(), .seen = malloc(sizeof *seen) };
+    if (a.seen)
+        *a.seen = *seen;
+    if (!a.seen || !push(p, &a))
+        free(a.seen);
 }
 
 int64_t predictions_dropped(struct predictions *p)
@@ -91,17 +110,57 @@ int64_t predictions_dropped(struct predictions *p)
 /* -- writing -------------------------------------------------------------------------------------
  */
 
-static enum err_code write_answer(struct db_tx *t, const struct answer *a, struct err *e)
+static enum err_code write_row(struct db_tx *t, const struct answer *a, struct err *e)
 {
-    if (a->is_other)
-        return db_exec(t, e,
-                       "UPDATE prediction SET other_version = ?, other_label = ? WHERE id = ?",
-                       DB_INT(a->version), DB_TEXT(a->label), DB_TEXT(a->id));
-    return db_exec(t, e,
-                   "INSERT OR IGNORE INTO prediction (id, model, version, label, probability, "
-                   "at_ms) SELECT ?, id, ?, ?, ?, ? FROM model WHERE name = ?",
-                   DB_TEXT(a->id), DB_INT(a->version), DB_TEXT(a->label), DB_REAL(a->probability),
-                   DB_INT(a->at_ms), DB_TEXT(a->model));
+    if (a->kind == OTHER)
+        return prediction_rows_other(t, a->id, a->version, a->label, e);
+    const struct prediction_row row = { .id = a->id,
+                                        .model = a->model,
+                                        .label = a->label,
+                                        .version = a->version,
+                                        .at_ms = a->at_ms,
+                                        .probability = a->probability };
+    return prediction_rows_add(t, &row, e);
+}
+
+static json_t *side_json(const struct traffic_side *side)
+{
+    return json_pack("{s:s, s:I, s:s, s:I}", "code", err_slug(side->code), "version",
+                     (json_int_t)side->version, "label", side->label, "us", (json_int_t)side->us);
+}
+
+static json_t *item_json(const struct answer *a)
+{
+    if (a->kind == ANSWER)
+        return json_pack("{s:s, s:s, s:s, s:I, s:s, s:f, s:I}", "what", "answer", "id", a->id,
+                         "model", a->model, "version", (json_int_t)a->version, "label", a->label,
+                         "probability", a->probability, "at_ms", (json_int_t)a->at_ms);
+    json_t *item = json_pack("{s:s, s:I, s:s, s:I, s:o}", "what", "seen", "rollout",
+                             (json_int_t)a->seen->rollout, "id", a->seen->id, "at_ms",
+                             (json_int_t)a->at_ms, "first", side_json(&a->seen->first));
+    if (item && a->seen->second.version)
+        json_object_set_new(item, "second", side_json(&a->seen->second));
+    return item;
+}
+
+static enum err_code write_rows(struct predictions *p, struct db_tx *t, int count, struct err *e)
+{
+    enum err_code r = ERR_OK;
+    for (int i = 0; !r && i < count; i++)
+        r = write_row(t, &p->batch[i], e);
+    if (!r && count)
+        r = prediction_rows_trim(t, e);
+    return r;
+}
+
+static enum err_code write_spool(struct predictions *p, struct db_tx *t, int count, struct err *e)
+{
+    CLEANUP(json_decref_p) json_t *items = json_array();
+    for (int i = 0; items && i < count; i++)
+        if (json_array_append_new(items, item_json(&p->batch[i])) < 0)
+            return err_set(e, ERR_NOMEM, "no memory for what is to be told");
+    return items ? spool_add(p->spool, t, items, false, e)
+                 : err_set(e, ERR_NOMEM, "no memory for what is to be told");
 }
 
 /* Holds writing. What cannot be written is lost: it is of use for statistics only. */
@@ -115,29 +174,36 @@ static enum err_code write_waiting(struct predictions *p, struct db_tx *t, struc
     p->count = 0;
     pthread_mutex_unlock(&p->mu);
 
-    enum err_code r = ERR_OK;
-    for (int i = 0; !r && i < count; i++)
-        r = write_answer(t, &p->batch[i], e);
-    if (!r && count)
-        r = db_exec(t, e,
-                    "DELETE FROM prediction WHERE seq <= (SELECT max(seq) FROM prediction) - ?",
-                    DB_INT(PREDICTIONS_KEPT));
+    enum err_code r = p->spool ? write_spool(p, t, count, e) : write_rows(p, t, count, e);
+    for (int i = 0; i < count; i++)
+        free(p->batch[i].seen);
     return r;
 }
 
-/* Also right when none waits here: a batch that was taken before has been committed by then. */
-enum err_code predictions_write(struct predictions *p, struct err *e)
+static enum err_code write_after(struct predictions *p, predictions_fn fn, void *context,
+                                 struct err *e)
 {
-    struct db_tx *t = NULL;
-    pthread_mutex_lock(&p->writing);
+    CLEANUP(db_end_p) struct db_tx *t = NULL;
     enum err_code r = db_write(state_db(p->state), &t, e);
     if (!r)
         r = write_waiting(p, t, e);
-    if (!r)
-        r = db_commit(&t, e);
-    db_end(t);
+    if (!r && fn)
+        r = fn(context, t, e);
+    return r ? r : db_commit(&t, e);
+}
+
+enum err_code predictions_after(struct predictions *p, predictions_fn fn, void *context,
+                                struct err *e)
+{
+    pthread_mutex_lock(&p->writing);
+    enum err_code r = write_after(p, fn, context, e);
     pthread_mutex_unlock(&p->writing);
     return r;
+}
+
+enum err_code predictions_write(struct predictions *p, struct err *e)
+{
+    return predictions_after(p, NULL, NULL, e);
 }
 
 static void write_batch(struct predictions *p)
@@ -178,54 +244,28 @@ static void *run(void *context)
 /* -- feedback ------------------------------------------------------------------------------------
  */
 
-#define SELECT_PREDICTION                                                                          \
-    "SELECT m.name, p.version, p.label, p.other_version, p.other_label, p.truth, p.at_ms "         \
-    "FROM prediction p JOIN model m ON m.id = p.model WHERE p.id = ?"
-
-static enum err_code find(struct db_tx *t, const char *id, const char *truth, json_t **ret,
-                          struct prediction_told *told, struct err *e)
+static enum err_code tell_trainer(struct predictions *p, struct db_tx *t, const char *id,
+                                  const char *truth, const char *who, json_t **ret, struct err *e)
 {
-    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
-    enum err_code r = db_get(t, &row, e, SELECT_PREDICTION, DB_TEXT(id));
+    CLEANUP(json_decref_p)
+    json_t *items = json_pack("[{s:s, s:s, s:s, s:s, s:I}]", "what", "feedback", "id", id, "label",
+                              truth, "who", who, "at_ms", (json_int_t)clock_utc_ms());
+    json_t *value = json_pack("{s:s, s:s}", "prediction_id", id, "label", truth);
+    enum err_code r = items && value ? spool_add(p->spool, t, items, true, e)
+                                     : err_set(e, ERR_NOMEM, "no memory for a feedback");
     if (r)
-        return r;
-    if (!row)
-        return err_set(e, ERR_PREDICTION_UNKNOWN,
-                       "no prediction \"%.80s\" is kept; of all answers the last %d are", id,
-                       PREDICTIONS_KEPT);
-    *told = (struct prediction_told){ .is_pair = !db_is_null(row, 3),
-                                      .is_first = db_is_null(row, 5),
-                                      .version = db_int(row, 1),
-                                      .other_version = db_int(row, 3),
-                                      .right = strcmp(db_text(row, 2), truth) == 0,
-                                      .at_ms = db_int(row, 6) };
-    told->other_right = told->is_pair && strcmp(db_text(row, 4), truth) == 0;
-    snprintf(told->model, sizeof told->model, "%s", db_text(row, 0));
-    *ret = json_pack("{s:s, s:s, s:I, s:s, s:s, s:b}", "prediction_id", id, "model", told->model,
-                     "version", (json_int_t)told->version, "predicted", db_text(row, 2), "label",
-                     truth, "right", told->right);
-    return *ret ? ERR_OK : err_set(e, ERR_NOMEM, "no memory for a feedback");
+        json_decref(value);
+    else
+        *ret = value;
+    return r;
 }
 
-/* What was told first is in the row, with who and when; only a change of it needs a line. */
-static enum err_code audit_change(struct db_tx *t, const char *id, const char *truth,
-                                  const char *who, struct err *e)
+/* Also after an id that nobody knows: what waited is not in the ring any more. */
+static enum err_code commit_waiting(struct db_tx **t, enum err_code why, struct err *e)
 {
-    CLEANUP(db_rows_free_p) struct db_rows *row = NULL;
-    char subject[PREDICTION_ID + 16];
-    snprintf(subject, sizeof subject, "prediction/%.32s", id);
-    enum err_code r =
-        db_get(t, &row, e, "SELECT truth, told_by FROM prediction WHERE id = ? AND truth <> ?",
-               DB_TEXT(id), DB_TEXT(truth));
-    if (r || !row)
-        return r;
-    CLEANUP(json_decref_p)
-    json_t *before =
-        json_pack("{s:o, s:o}", "label", db_json_text(row, 0), "who", db_json_text(row, 1));
-    CLEANUP(json_decref_p) json_t *after = json_pack("{s:s}", "label", truth);
-    if (!before || !after)
-        return err_set(e, ERR_NOMEM, "no memory for the audit log");
-    return db_audit(t, who, "feedback.change", subject, before, after, e);
+    if (db_commit(t, NULL))
+        return err_set(e, ERR_DATABASE, "answers that waited cannot be written");
+    return why;
 }
 
 static enum err_code tell(struct predictions *p, const char *id, const char *truth, const char *who,
@@ -236,22 +276,14 @@ static enum err_code tell(struct predictions *p, const char *id, const char *tru
     enum err_code r = db_write(state_db(p->state), &t, e);
     if (!r)
         r = write_waiting(p, t, e);
-    if (!r)
-        r = find(t, id, truth, &value, told, e);
-    bool found = !r;
-    if (!r && !told->is_first)
-        r = audit_change(t, id, truth, who, e);
-    if (!r)
-        r = db_exec(t, e, "UPDATE prediction SET truth = ?, truth_ms = ?, told_by = ? WHERE id = ?",
-                    DB_TEXT(truth), DB_INT(clock_utc_ms()), DB_TEXT(who), DB_TEXT(id));
-    /* Also after an id that nobody knows: what waited is not in the ring any more. */
+    if (r)
+        return r;
+    r = p->spool ? tell_trainer(p, t, id, truth, who, &value, e)
+                 : prediction_rows_tell(t, id, truth, who, &value, told, e);
+    if (r == ERR_PREDICTION_UNKNOWN || r == ERR_SPOOL_FULL)
+        return commit_waiting(&t, r, e);
     if (!r)
         r = db_commit(&t, e);
-    else if (!found && r == ERR_PREDICTION_UNKNOWN) {
-        enum err_code failed = db_commit(&t, NULL);
-        if (failed)
-            r = err_set(e, failed, "answers that waited cannot be written");
-    }
     if (!r)
         *ret = STEAL(value);
     return r;
@@ -272,12 +304,14 @@ enum err_code predictions_feedback(struct predictions *p, const char *id, const 
 
 CLEANUP_DEFINE(struct predictions, predictions_free);
 
-enum err_code predictions_new(struct state *s, struct predictions **ret, struct err *e)
+enum err_code predictions_new(struct state *s, struct spool *spool, struct predictions **ret,
+                              struct err *e)
 {
     CLEANUP(predictions_free_p) struct predictions *p = calloc(1, sizeof *p);
     if (!p)
         return err_set(e, ERR_NOMEM, "no memory to keep predictions");
     p->state = s;
+    p->spool = spool;
     pthread_mutex_init(&p->writing, NULL);
     pthread_mutex_init(&p->mu, NULL);
     pthread_cond_init(&p->changed, NULL);

@@ -94,24 +94,28 @@ static void wake_when_decided(struct rollouts *r, const struct live *l)
     pthread_cond_signal(&r->due);
 }
 
-static void see(void *context, const struct traffic_seen *seen)
+void rollouts_seen(struct rollouts *r, const struct traffic_seen *seen)
 {
-    struct rollouts *r = context;
-    bool mirrored = seen->second.version != 0;
-    if (mirrored && seen->id[0] && !seen->first.code && !seen->second.code)
-        predictions_add_other(r->parts.predictions, seen->id, seen->second.version,
-                              seen->second.label);
     pthread_mutex_lock(&r->mu);
     struct live *l = r->lives;
     while (l && l->row.id != seen->rollout)
         l = l->next;
-    if (l && mirrored)
+    if (l && seen->second.version)
         see_both(l, &seen->first, &seen->second);
     else if (l)
         see_one(l, &seen->first);
     if (l)
         wake_when_decided(r, l);
     pthread_mutex_unlock(&r->mu);
+}
+
+static void see(void *context, const struct traffic_seen *seen)
+{
+    struct rollouts *r = context;
+    if (seen->second.version && seen->id[0] && !seen->first.code && !seen->second.code)
+        predictions_add_other(r->parts.predictions, seen->id, seen->second.version,
+                              seen->second.label);
+    rollouts_seen(r, seen);
 }
 
 void rollouts_told(struct rollouts *r, const struct prediction_told *told)

@@ -51,6 +51,8 @@ enum err_code rollouts_reject(struct rollouts *r, const char *model, const char 
 enum err_code rollouts_abort(struct rollouts *r, const char *model, const char *who, json_t **ret,
                              struct err *e) MUST_USE;
 
+/* What a follower saw of a rollout: for its analysis alone. */
+void rollouts_seen(struct rollouts *r, const struct traffic_seen *seen);
 void rollouts_told(struct rollouts *r, const struct prediction_told *told);
 
 #endif

@@ -114,6 +114,7 @@
     X(MODEL_UNLOADED, "model_unloaded", 0)                                                         \
     X(MODEL_AMBIGUOUS, "model_ambiguous", 0)                                                       \
     X(LABELS_TOO_MANY, "labels_too_many", 0)                                                       \
+    X(SPOOL_FULL, "spool_full", 0)                                                                 \
     X(FOLLOWER, "follower", 0)                                                                     \
     X(CANCELLED, "cancelled", 0)                                                                   \
     /* faults */                                                                                   \

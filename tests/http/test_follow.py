@@ -2,6 +2,7 @@
 import http.server
 import os
 import shutil
+import sqlite3
 import tempfile
 import threading
 import unittest
@@ -130,6 +131,7 @@ class Following(unittest.TestCase):
 
     def test_what_it_does_not_do_names_the_trainer(self):
         for method, path in (("POST", "/models/colors/retrain"), ("GET", "/models"), ("GET", "/catalog"),
+                             ("GET", "/followers"),
                              ("POST", "/keys"), ("GET", "/events"), ("POST", "/datasets/colors/import")):
             reply = self.follower.request(method, V1 + path, "{}" if method == "POST" else None)
             self.assertEqual((reply.status, reply.code), (421, "follower"), reply)
@@ -258,6 +260,104 @@ class Away(unittest.TestCase):
         self.trainer.stop(keep=True)
         with self.assertRaisesRegex(RuntimeError, "state folder of a trainer"):
             Daemon("--follow", "http://127.0.0.1:9", state=self.trainer.state)
+
+
+def metric(daemon, name):
+    text = daemon.request("GET", "/metrics").body.decode()
+    return float(next(line for line in text.splitlines() if line.startswith(name + " ")).split()[-1])
+
+
+def feedback(daemon, prediction, label):
+    return daemon.post(f"{V1}/feedback", {"prediction_id": prediction, "label": label})
+
+
+class Telling(unittest.TestCase):
+    """What followers answer and are told goes back to the trainer, once."""
+
+    def setUp(self):
+        self.trainer = trained()
+        self.addCleanup(shutil.rmtree, self.trainer.folder, ignore_errors=True)
+
+    def rows(self, sql):
+        db = sqlite3.connect(f"file:{self.trainer.state}/kennel.db?mode=ro", uri=True)
+        try:
+            return db.execute(sql).fetchall()
+        finally:
+            db.close()
+
+    def test_nothing_is_lost_and_all_counts_once(self):
+        follower, other = follow(self.trainer), follow(self.trainer)
+        first = score(follower).json["prediction_id"]
+        self.assertEqual(feedback(follower, first, "red").status, 202)
+        told = "SELECT count(*), count(truth) FROM prediction"
+        until(lambda: self.rows(told) == [(1, 1)])
+        until(lambda: [f["spooled"] for f in self.trainer.get(f"{V1}/followers")["followers"]] == [0, 0])
+
+        self.trainer.kill()
+        answers = [score(follower).json["prediction_id"] for _ in range(20)]
+        for i, prediction in enumerate(answers):  # also through one that did not answer it
+            self.assertEqual(feedback(other if i % 2 else follower, prediction, "green").status, 202)
+        self.assertGreater(metric(follower, "kennel_follower_spool_bytes"), 0)
+        # Neither a stop nor a death loses what was acknowledged.
+        follower.stop(keep=True)
+        other.kill()
+        self.trainer = Daemon("--listen", f"127.0.0.1:{self.trainer.port}", state=self.trainer.state)
+        # The one with the feedback alone comes first: that waits for the answers.
+        other = Daemon("--follow", self.trainer.url, state=other.state)
+        until(lambda: metric(self.trainer, "kennel_feedback_waiting") == 10)
+        follower = Daemon("--follow", self.trainer.url, state=follower.state)
+        until(lambda: self.rows(told) == [(21, 21)])
+        self.assertEqual(metric(self.trainer, "kennel_feedback_waiting"), 0)
+        until(lambda: metric(follower, "kennel_follower_spool_bytes") == 0)
+        self.assertEqual(self.rows("SELECT count(*) FROM prediction WHERE truth = 'green'"), [(20,)])
+        for daemon in (follower, other, self.trainer):
+            daemon.stop()
+
+    def test_a_batch_that_comes_again_is_passed_over(self):
+        item = {"what": "answer", "id": "a" * 32, "model": "colors", "version": 1, "label": "red", "probability": 1,
+                "at_ms": 1}
+        report = {"name": "n", "program": "0", "spooled": 0, "batches": [{"seq": 3, "items": [item]}]}
+        path = f"{V1}/followers/one/reports"
+        for _ in range(2):
+            self.assertEqual(self.trainer.post(path, report, 200).json, {"acknowledged": 3, "refused": 0})
+        # What makes no sense is passed over, and does not stand in the way.
+        bad = [{"what": "?"}, {"what": "answer"}, 7, {**item, "id": "b" * 32, "version": 99},
+               {"what": "seen", "rollout": 1, "id": "", "first": {}}, {"what": "feedback", "id": "a" * 32, "label": 1}]
+        report["batches"] = [{"seq": 4, "items": [*bad, {**item, "id": "c" * 32}]}]
+        self.assertEqual(self.trainer.post(path, report, 200).json, {"acknowledged": 4, "refused": 5})
+        self.assertEqual(self.rows("SELECT count(*) FROM prediction"), [(2,)])
+        self.assertEqual(self.trainer.post(path, {}).status, 400)
+        self.trainer.stop()
+
+    def test_at_the_bound_feedback_is_refused_and_answers_are_dropped(self):
+        follower = follow(self.trainer, "--spool-bytes", "64K")
+        self.trainer.kill()
+        until(lambda: not follower.get(f"{V1}/follower")["connected"])
+        for _ in range(2000):
+            reply = feedback(follower, "f" * 32, "x" * 200)
+            if reply.status != 202:
+                break
+        self.assertEqual((reply.status, reply.code), (503, "spool_full"))
+        self.assertLess(follower.get(f"{V1}/follower")["spooled_bytes"], 70000)
+        score(follower)
+        until(lambda: metric(follower, "kennel_follower_dropped_total") > 0)
+        follower.stop()
+
+    def test_followers_feed_a_rollout(self):
+        """What followers alone saw of a canary decides."""
+        follower = follow(self.trainer)
+        plan = {"canary": {"version": MADE["second"]}, "steps": [50, 100], "force": True, "reason": "test",
+                "min_requests": 20, "min_seconds": 0, "rules": {"max_p99_ratio": 1000}}
+        self.trainer.request("PUT", f"{V1}/models/colors/rollout", plan, expect=200)
+        until(lambda: "canary" in aliases(follower)["colors"], 5)
+
+        def seen():
+            score(follower)
+            shown = self.trainer.get(f"{V1}/models/colors/rollout")
+            return shown["state"] != "running" or shown["analysis"]["requests"] >= 20
+        until(seen, 60)
+        follower.stop()
+        self.trainer.stop()
 
 
 class Keys(unittest.TestCase):

@@ -14,7 +14,7 @@ static struct predictions *start(struct fixture *f)
     add_base(f);
     add_model(f, 1, "m");
     add_version(f, 1, 1, "fake a,b", "{}", true);
-    assert_ok(predictions_new(f->state, &p, &e));
+    assert_ok(predictions_new(f->state, NULL, &p, &e));
     return p;
 }
 

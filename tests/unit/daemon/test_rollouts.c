@@ -15,7 +15,7 @@ static void open_parts(struct rolling *r)
 {
     struct err e = { 0 };
     assert_ok(serve_new(r->f->state, &(struct serve_options){ 0 }, &r->serve, &e));
-    assert_ok(predictions_new(r->f->state, &r->predictions, &e));
+    assert_ok(predictions_new(r->f->state, NULL, &r->predictions, &e));
     const struct rollouts_parts parts = { .state = r->f->state,
                                           .serve = r->serve,
                                           .predictions = r->predictions };
