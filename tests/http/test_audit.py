@@ -12,11 +12,12 @@ PNG = {"Content-Type": "image/png"}
 PICTURE = png(40, 36, COLORS["red"], 77)
 WHO = {"X-Requested-By": "auditor"}
 
-# Nothing that is kept changes: a score is answered, a plan is explained, an index is shown.
+# Nothing that is kept changes: a score is answered (also where a follower tells of it), a plan is explained, an index
+# is shown.
 UNCHANGED = {("post", path) for path in (
     "/score", "/v2/models/{m}/infer", "/v2/models/{m}/versions/{v}/infer", "/v2/repository/index",
     "/api/v1/service/{name}/score", "/api/v1/models/{m}/score", "/api/v1/models/{m}/versions/{v}/score",
-    "/api/v1/explain",
+    "/api/v1/explain", "/api/v1/followers/{id}/reports",
     *(f"/v1/models/{{m}}{of}:{verb}" for of in ("", "/versions/{v}", "/labels/{l}")
       for verb in ("predict", "classify", "regress")))}
 

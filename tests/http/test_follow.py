@@ -3,11 +3,12 @@ import http.server
 import os
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import threading
 import unittest
 
-from kennel_test import COLORS, V1, Daemon, make_model, png, until
+from kennel_test import COLORS, KENNELD, V1, Daemon, make_certificate, make_model, png, until
 
 BODIES = [png(40, 36, color, 90 + i) for i, color in enumerate(COLORS.values())]
 
@@ -55,9 +56,10 @@ def tearDownModule():
     shutil.rmtree(MADE["folder"])
 
 
-def trained(*options):
+def trained(*options, **more):
     """A trainer on a copy of that folder."""
-    trainer = Daemon(*options, state=shutil.copytree(MADE["state"], tempfile.mkdtemp(prefix="kennel-test-") + "/state"))
+    state = shutil.copytree(MADE["state"], tempfile.mkdtemp(prefix="kennel-test-") + "/state")
+    trainer = Daemon(*options, state=state, **more)
     trainer.folder = os.path.dirname(trainer.state)
     return trainer
 
@@ -241,12 +243,15 @@ class Away(unittest.TestCase):
         digest = self.trainer.get(f"{V1}/models/colors/versions/{self.second}")["digest"]
         self.assertEqual(blobs(), {digest})
         follower.stop(keep=True)
+        fsck = [KENNELD, "fsck", "--state", follower.state]
+        self.assertEqual(subprocess.run(fsck, capture_output=True).returncode, 0)
         path = f"{follower.state}/blobs/sha256/{digest[:2]}/{digest}"
         with open(path, "r+b") as file:
             file.seek(1000)
             byte = file.read(1)
             file.seek(1000)
             file.write(bytes([byte[0] ^ 255]))
+        self.assertEqual(subprocess.run(fsck, capture_output=True).returncode, 4)
         follower = follow(self.trainer, state=follower.state)
         self.assertTrue(any("blob_corrupt" in line for line in follower.log))
         self.assertEqual(score(follower).json["version"], self.second)
@@ -389,6 +394,25 @@ class Keys(unittest.TestCase):
         self.assertEqual(ask(follower, "GET", f"{V1}/models", node).status, 421)
         follower.stop()
         trainer.stop()
+
+    @unittest.skipUnless(shutil.which("openssl"), "needs the program openssl to make certificates")
+    def test_over_tls_with_an_authority_of_its_own(self):
+        certificate = make_certificate(tempfile.mkdtemp(prefix="kennel-test-"))
+        self.addCleanup(shutil.rmtree, os.path.dirname(certificate[0]))
+        trainer = trained(certificate=certificate)
+        url = f"https://127.0.0.1:{trainer.port}"
+        stranger = Daemon("--follow", url)
+        until(lambda: any("certificate" in line for line in stranger.log))
+        self.assertFalse(is_ready(stranger))
+        follower = follow(trainer, "--follow-ca", certificate[0], url=url)
+        score(follower)
+        for daemon in (stranger, follower, trainer):
+            daemon.stop()
+
+    def test_an_option_that_is_none(self):
+        for url in ("trainer:5001", "ftp://trainer/", "http://me:secret@trainer:5001", "http://trainer/?a=b"):
+            with self.assertRaisesRegex(RuntimeError, "trainer's URL"):
+                Daemon("--follow", url)
 
     def test_without_keys_a_follower_that_others_reach_lets_nobody_in(self):
         trainer = trained()
