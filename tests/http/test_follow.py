@@ -220,7 +220,7 @@ class Away(unittest.TestCase):
         follower = Daemon("--follow", proxy.url)
         error = until(lambda: next((line for line in follower.log if '"pull"' in line), None))
         self.assertIn("digest", error)
-        until(lambda: follower.get(f"{V1}/follower")["connected"])
+        until(lambda: follower.request("GET", f"{V1}/follower").status == 200)
         self.assertEqual(score(follower, expect=404).code, "model_unknown")
         self.assertFalse(is_ready(follower))
         spoil["what"] = "catalog"
