@@ -323,6 +323,8 @@ enum err_code onnx_read(const void *bytes, size_t len, struct graph *ret,
     Onnx__ModelProto *m = onnx__model_proto__unpack(&allocator.base, len, bytes);
     if (!m && allocator.refused)
         return err_set(e, ERR_ONNX_LIMIT, "unpacking %zu bytes takes too much memory", len);
+    if (!m && allocator.starved)
+        return err_set(e, ERR_NOMEM, "no memory to unpack %zu bytes", len);
     if (!m)
         return err_set(e, ERR_ONNX_SYNTAX, "not an ONNX model");
 

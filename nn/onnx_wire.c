@@ -89,7 +89,9 @@ static void *capped_alloc(void *data, size_t size)
         return NULL;
     }
     a->left -= size;
-    return malloc(size ? size : 1);
+    void *p = malloc(size ? size : 1);
+    a->starved = a->starved || !p;
+    return p;
 }
 
 static void capped_free(void *data, void *p)

@@ -19,6 +19,7 @@ struct wire_allocator {
     ProtobufCAllocator base;
     size_t left;
     bool refused; /* a request passed the cap */
+    bool starved; /* there was no memory for one */
 };
 void wire_allocator_init(struct wire_allocator *a, size_t cap);
 

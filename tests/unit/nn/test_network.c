@@ -5,6 +5,9 @@
 #include "onnx_maker.h"
 
 #include <math.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { CLASSES = 4, WIDTH = 6 };
 
@@ -578,9 +581,36 @@ static void long_chains(void **state)
     }
 }
 
+/* Where memory runs out while a file is unpacked, that is said; the file is in order. In a process
+ * of its own, as a limit cannot be lifted. */
+static void without_memory_it_says_so(void **state)
+{
+    (void)state;
+    if (!getenv("KENNEL_FAULT_SHIM")) /* a sanitizer's shadow counts as memory too */
+        return;
+    struct maker m = begin();
+    static float data[1 << 20];
+    maker_floats(&m, "unused", 1, (int64_t[]){ 1 << 20 }, data);
+    maker_node(&m, "Relu", "", "x", "y", "");
+    maker_output(&m, "y");
+    struct buf b = maker_bytes(&m);
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit none = { 0, 0 };
+        struct network *n;
+        _exit(setrlimit(RLIMIT_DATA, &none) ? 99 : (int)network_load(b.data, b.len, &n, NULL));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), ERR_NOMEM);
+    buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_memory_it_says_so),
         cmocka_unit_test(describes),
         cmocka_unit_test(finds_features),
         cmocka_unit_test(exports),
