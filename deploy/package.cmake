@@ -4,6 +4,9 @@ include(GNUInstallDirs)
 install(FILES deploy/kennel.service deploy/kennel.socket DESTINATION lib/systemd/system)
 install(FILES deploy/kennel.conf DESTINATION /etc/kennel)
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# What pipelines call: the steps, where their YAML looks for them.
+install(DIRECTORY deploy/pipelines/steps/ DESTINATION share/kennel/pipelines USE_SOURCE_PERMISSIONS)
+install(DIRECTORY deploy/pipelines DESTINATION ${CMAKE_INSTALL_DOCDIR} PATTERN steps EXCLUDE)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
 
 # Completion and the pages of the two programs are made by the programs themselves.

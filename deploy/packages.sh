@@ -13,7 +13,7 @@ quickstart_packages="curl"
 # deploy/backbone/pretrain.sh, beside a build
 pretrain_packages="python3 python3-numpy python3-onnx"
 
-test_packages="clang clang-format clang-tidy libcmocka-dev python3 procps openssl
+test_packages="clang clang-format clang-tidy libcmocka-dev python3 python3-yaml procps openssl
   curl ca-certificates"
 
 # install_packages NAME...: installs what is missing; only root can.
