@@ -11,4 +11,6 @@ sed "s|/usr/sbin/kenneld|$KENNELD|" kennel.service >"$folder/kennel.service"
 cp kennel.socket "$folder"
 said=$(systemd-analyze verify --man=no "$folder/kennel.service" "$folder/kennel.socket" 2>&1 | grep -F kennel || true)
 [ -z "$said" ] || { echo "$said"; exit 1; }
-systemd-analyze security --offline=true --threshold=20 kennel.service | tail -n 1
+said=$(systemd-analyze security --offline=true --threshold=20 kennel.service) ||
+    { echo "$said" | tail -n 1; exit 1; }
+echo "$said" | tail -n 1
