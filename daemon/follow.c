@@ -64,10 +64,13 @@ static enum err_code adopt(struct follow *f, const struct buf *text, const char 
 {
     struct err part = { .code = ERR_OK };
     enum err_code r = follow_copy_adopt(&f->copy, text, tag, &part, e);
-    if (!r)
-        r = keys_reload(f->parts.keys, e);
     if (r)
         return r;
+    r = keys_reload(f->parts.keys, e);
+    if (r) {
+        f->copy.tag[0] = 0; /* or it would not be tried again, and a key that was taken back hold */
+        return r;
+    }
     hold_keys(f);
     r = follow_splits_set(&f->splits, e);
     if (!r)
