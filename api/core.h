@@ -41,7 +41,8 @@ struct server {
     struct tls *tls; /* NULL: plain HTTP */
     struct MHD_Daemon *daemon;
     const struct route *const *routes;
-    char *import_root; /* owned, resolved; NULL: imports by path are refused */
+    struct contract *contract; /* owned: what requests must be like */
+    char *import_root;         /* owned, resolved; NULL: imports by path are refused */
     uint16_t port;
     struct meters *meters; /* owned; api/http_meters.h */
     int64_t started_ms;    /* UTC */

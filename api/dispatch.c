@@ -3,6 +3,7 @@
 #include "api/account.h"
 #include "api/answer.h"
 #include "api/authorise.h"
+#include "api/contract.h"
 #include "api/media.h"
 #include "api/request.h"
 #include "daemon/follow.h"
@@ -206,13 +207,16 @@ static enum MHD_Result begin_stream(struct request *r)
     return after_stream_start(r);
 }
 
-static enum err_code check_query(const struct request *r, struct err *e)
+static const char *header(void *context, const char *name)
 {
-    for (int i = 0; i < r->query_count; i++)
-        if (!route_allows_query(r->match.route, r->query[i].name))
-            return err_set(e, ERR_FIELD_UNKNOWN, "unknown query parameter \"%.100s\"",
-                           r->query[i].name);
-    return ERR_OK;
+    return MHD_lookup_connection_value(context, MHD_HEADER_KIND, name);
+}
+
+static enum err_code check_contract(const struct request *r, struct err *e)
+{
+    const struct contract *c = r->server->contract;
+    enum err_code code = contract_check_query(c, r->match.route, r->query, r->query_count, e);
+    return code ? code : contract_check_headers(c, r->match.route, header, r->connection, e);
 }
 
 /* A follower changes nothing, and knows no more than what it serves. */
@@ -241,7 +245,7 @@ static enum err_code check_headers(struct request *r, const char *method, const 
     if (!code)
         code = check_home(r, e);
     if (!code)
-        code = check_query(r, e);
+        code = check_contract(r, e);
     if (!code && r->has_body)
         code = media_check(route->body, r->content_type, e);
     if (code)

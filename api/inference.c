@@ -44,22 +44,18 @@ static enum err_code unpack(struct request *r, struct err *e)
 
 CLEANUP_DEFINE(struct serve_ref, serve_release);
 
-enum err_code inference_begin(struct request *r, struct serve_ref **ret, int64_t *ret_deadline_us,
-                              struct err *e)
+enum err_code inference_begin(struct request *r, struct serve_ref **ret, struct err *e)
 {
     CLEANUP(serve_release_p) struct serve_ref *ref = NULL;
-    int64_t version, deadline_us = 0;
+    int64_t version;
     enum err_code code = inference_version(r, &version, e);
     if (!code)
         code = version_choice_borrow(r, request_param(r, "m"), version, &ref, e);
-    if (!code && ref)
-        code = request_deadline(r, &deadline_us, e);
     if (!code && ref)
         code = unpack(r, e);
     if (code)
         return code;
     *ret = STEAL(ref);
-    *ret_deadline_us = deadline_us;
     return ERR_OK;
 }
 

@@ -1,9 +1,10 @@
 #include "api/request.h"
 
+#include "api/contract.h"
 #include "api/http_meters.h"
 #include "api/problem.h"
 #include "api/tls.h"
-#include "daemon/idempotency.h"
+#include "data/base/cleanup.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
 
@@ -18,7 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
+enum { PAGE_DEFAULT = 100 };
 
 static void copy_header(struct MHD_Connection *c, const char *name, char *ret, size_t size)
 {
@@ -88,20 +89,6 @@ static enum MHD_Result add_query(void *context, enum MHD_ValueKind kind, const c
     return MHD_NO;
 }
 
-/* A key that was cut would be another one. */
-static void read_idempotency_key(struct request *r)
-{
-    const char *key =
-        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Idempotency-Key");
-    if (key && (!key[0] || strlen(key) > IDEMPOTENCY_KEY_MAX)) {
-        r->refused = true;
-        err_set(&r->refusal, ERR_FIELD_RANGE, "Idempotency-Key must have 1 to %d bytes, has %zu",
-                IDEMPOTENCY_KEY_MAX, strlen(key));
-    } else if (key) {
-        snprintf(r->idempotency_key, sizeof r->idempotency_key, "%s", key);
-    }
-}
-
 struct request *request_new(struct server *s, struct MHD_Connection *connection)
 {
     struct request *r = calloc(1, sizeof *r);
@@ -129,12 +116,12 @@ struct request *request_new(struct server *s, struct MHD_Connection *connection)
     copy_header(connection, "Content-Type", r->content_type, sizeof r->content_type);
     plain_type(r->content_type);
     trace_parse(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "traceparent"), &r->trace);
-    copy_number(connection, "X-Kennel-Timeout-Ms", r->timeout, sizeof r->timeout);
+    copy_header(connection, "X-Kennel-Timeout-Ms", r->timeout, sizeof r->timeout);
     copy_header(connection, "If-None-Match", r->if_none_match, sizeof r->if_none_match);
     copy_header(connection, "X-Kennel-Version", r->wanted_version, sizeof r->wanted_version);
     copy_header(connection, "X-Kennel-Client", r->client, sizeof r->client);
     copy_header(connection, "Last-Event-ID", r->last_event_id, sizeof r->last_event_id);
-    read_idempotency_key(r);
+    copy_header(connection, "Idempotency-Key", r->idempotency_key, sizeof r->idempotency_key);
     read_length(r);
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_query, r);
     return r;
@@ -200,69 +187,62 @@ static bool read_int(const char *text, int64_t *ret)
     return true;
 }
 
-enum err_code request_int(const char *name, const char *text, int64_t min, int64_t max,
-                          int64_t *ret, struct err *e)
-{
-    int64_t value;
-    if (!read_int(text, &value) || value < min || value > max)
-        return err_set(e, ERR_FIELD_RANGE,
-                       "%s must be an integer from %" PRId64 " to %" PRId64 ", is \"%.40s\"", name,
-                       min, max, text);
-    *ret = value;
-    return ERR_OK;
-}
-
-enum err_code request_query_int(const struct request *r, const char *name, int64_t min, int64_t max,
-                                int64_t *ret, struct err *e)
+void request_query_int(const struct request *r, const char *name, int64_t *ret)
 {
     const char *text = request_query(r, name);
-    return text ? request_int(name, text, min, max, ret, e) : ERR_OK;
+    if (text)
+        *ret = strtoll(text, NULL, 10);
 }
 
 enum err_code request_json(const struct request *r, json_t **ret, struct err *e)
 {
-    if (!r->body.len && r->match.route->body == BODY_JSON_OPTIONAL) {
-        json_t *empty = json_object();
-        if (!empty)
-            return err_set(e, ERR_NOMEM, "no memory");
-        *ret = empty;
-        return ERR_OK;
-    }
-    if (!r->body.len)
+    CLEANUP(json_decref_p) json_t *body = NULL;
+    const struct contract *contract = r->server->contract;
+    if (r->body.len) {
+        enum err_code code = json_read((const char *)r->body.data, r->body.len, &body, e);
+        if (code)
+            return code;
+    } else if (contract_needs_body(contract, r->match.route)) {
         return err_set(e, ERR_BODY_MISSING, "a JSON body is expected");
-    return json_read((const char *)r->body.data, r->body.len, ret, e);
+    } else if (!(body = json_object())) {
+        return err_set(e, ERR_NOMEM, "no memory");
+    }
+    enum err_code code = contract_check_body(contract, r->match.route, body, e);
+    if (!code)
+        *ret = STEAL(body);
+    return code;
 }
 
-enum err_code request_page(const struct request *r, struct state_page *ret, struct err *e)
+bool request_number(const struct request *r, const char *name, int64_t *ret)
+{
+    int64_t value;
+    if (!read_int(request_param(r, name), &value) || value < 1)
+        return false;
+    *ret = value;
+    return true;
+}
+
+struct state_page request_page(const struct request *r)
 {
     struct state_page page = { .limit = PAGE_DEFAULT };
-    enum err_code code = request_query_int(r, "limit", 1, PAGE_MAX, &page.limit, e);
-    if (!code)
-        code = request_query_int(r, "before", 1, INT64_MAX, &page.before, e);
-    if (!code)
-        *ret = page;
-    return code;
+    request_query_int(r, "limit", &page.limit);
+    request_query_int(r, "before", &page.before);
+    return page;
 }
 
 enum err_code request_version(const struct request *r, int64_t *ret, struct err *e)
 {
-    const char *text = request_param(r, "v");
-    int64_t value;
-    if (!read_int(text, &value) || value < 1)
-        return err_set(e, ERR_VERSION_UNKNOWN, "\"%.40s\" is no version number", text);
-    *ret = value;
-    return ERR_OK;
+    return request_number(r, "v", ret)
+               ? ERR_OK
+               : err_set(e, ERR_VERSION_UNKNOWN, "\"%.40s\" is no version number",
+                         request_param(r, "v"));
 }
 
-enum err_code request_deadline(const struct request *r, int64_t *ret, struct err *e)
+int64_t request_deadline(const struct request *r)
 {
-    int64_t ms = r->server->options.score_timeout_ms;
-    if (r->timeout[0] && (!read_int(r->timeout, &ms) || ms < 1 || ms > SERVER_TIMEOUT_MAX_MS))
-        return err_set(e, ERR_FIELD_RANGE,
-                       "X-Kennel-Timeout-Ms must be an integer from 1 to %d, is \"%s\"",
-                       SERVER_TIMEOUT_MAX_MS, r->timeout);
-    *ret = r->received_us + ms * 1000;
-    return ERR_OK;
+    int64_t ms =
+        r->timeout[0] ? strtoll(r->timeout, NULL, 10) : r->server->options.score_timeout_ms;
+    return r->received_us + ms * 1000;
 }
 
 void request_to_task(struct request *r)

@@ -96,22 +96,21 @@ void request_unref(struct request *r);
 /* for handlers */
 const char *request_param(const struct request *r, const char *name); /* of the path; never NULL */
 const char *request_query(const struct request *r, const char *name); /* or NULL */
-/* absent leaves *ret as it is. ERR_FIELD_RANGE. */
-enum err_code request_query_int(const struct request *r, const char *name, int64_t min, int64_t max,
-                                int64_t *ret, struct err *e) MUST_USE;
-/* text: of what is called name. ERR_FIELD_RANGE. */
-enum err_code request_int(const char *name, const char *text, int64_t min, int64_t max,
-                          int64_t *ret, struct err *e) MUST_USE;
-/* The body as a JSON object; an empty one counts as {} where the route says so. Caller owns. */
+/* What the description of the API calls an integer: absent leaves *ret as it is. */
+void request_query_int(const struct request *r, const char *name, int64_t *ret);
+/* The body as JSON that fits the description; an empty one counts as {} where it is optional.
+ * Caller owns. The errors of json_read() and contract_check_body(). */
 enum err_code request_json(const struct request *r, json_t **ret, struct err *e) MUST_USE;
-/* ?limit=, 1 to 1,000, else 100, and ?before=. ERR_FIELD_RANGE. */
-enum err_code request_page(const struct request *r, struct state_page *ret, struct err *e) MUST_USE;
+/* ?limit=, else 100, and ?before=. */
+struct state_page request_page(const struct request *r);
 /* A version number in the path. ERR_VERSION_UNKNOWN for what cannot be one. */
 enum err_code request_version(const struct request *r, int64_t *ret, struct err *e) MUST_USE;
 
+/* A number in the path. False for what cannot be one. */
+bool request_number(const struct request *r, const char *name, int64_t *ret);
 /* When nobody waits for a score any more, clock_monotonic_us(): what X-Kennel-Timeout-Ms says, or
- * the server's own. ERR_FIELD_RANGE. */
-enum err_code request_deadline(const struct request *r, int64_t *ret, struct err *e) MUST_USE;
+ * the server's own. */
+int64_t request_deadline(const struct request *r);
 /* The handler returns ERR_OK after this, with nothing set, and is called again on a task thread. */
 void request_to_task(struct request *r);
 /* The version that is to answer, which the meters know whatever becomes of the request. */

@@ -97,18 +97,3 @@ enum err_code router_find(const struct route *const *tables, const char *method,
                        ret->allow);
     return err_set(e, ERR_ROUTE_UNKNOWN, "no such path: %.200s", path);
 }
-
-bool route_allows_query(const struct route *route, const char *name)
-{
-    if (!route->query)
-        return true;
-    size_t len = strlen(name);
-    for (const char *word = route->query; *word;) {
-        size_t n = strcspn(word, " ");
-        if (n == len && memcmp(word, name, n) == 0)
-            return true;
-        word += n;
-        word += *word == ' ';
-    }
-    return false;
-}

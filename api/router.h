@@ -44,7 +44,6 @@ struct route {
     const char *method, *pattern;
     enum route_body body;
     enum route_run run;
-    const char *query; /* allowed names with spaces between; NULL: any */
     enum err_code (*handler)(struct request *r, struct err *e);
     const char *summary;
     enum route_access access;
@@ -65,9 +64,6 @@ struct route_match {
  * as long as *ret does. ERR_ROUTE_UNKNOWN, ERR_METHOD_NOT_ALLOWED (ret->allow is filled). */
 enum err_code router_find(const struct route *const *tables, const char *method, const char *path,
                           struct route_match *ret, struct err *e) MUST_USE;
-
-/* Is name one of the words of list? */
-bool route_allows_query(const struct route *route, const char *name);
 
 /* The routes there are. */
 const struct route *const *routes(void);

@@ -7,11 +7,7 @@ static enum err_code add(struct request *r, struct err *e)
 {
     const char *name = request_query(r, "name");
     int64_t resize = 0;
-    if (!name)
-        return err_set(e, ERR_FIELD_MISSING, "query parameter \"name\" is missing");
-    enum err_code code = request_query_int(r, "resize", 32, 4096, &resize, e);
-    if (code)
-        return code;
+    request_query_int(r, "resize", &resize);
     if (!r->has_body)
         return err_set(e, ERR_BODY_MISSING, "an ONNX file is expected");
     struct backbone_overrides overrides = { .feature = request_query(r, "feature"),
@@ -20,8 +16,8 @@ static enum err_code add(struct request *r, struct err *e)
                                             .color = request_query(r, "color"),
                                             .resize = (int)resize };
     json_t *made;
-    code = backbones_add(r->server->parts.state, name, body_stream_read, r->stream, &overrides,
-                         r->who, &made, e);
+    enum err_code code = backbones_add(r->server->parts.state, name, body_stream_read, r->stream,
+                                       &overrides, r->who, &made, e);
     if (code)
         return code;
     reply_header(&r->reply, "Location", "/api/v1/backbones/%s", name);
@@ -43,10 +39,9 @@ static enum err_code show(struct request *r, struct err *e)
 }
 
 const struct route routes_backbones[] = {
-    { "POST", "/api/v1/backbones", BODY_BACKBONE, RUN_UPLOAD, "name feature mean std color resize",
-      add, "Add a pretrained ONNX network", ACCESS_TRAIN },
-    { "GET", "/api/v1/backbones", BODY_NONE, RUN_TASK, "", list, "List backbones", ACCESS_TRAIN },
-    { "GET", "/api/v1/backbones/{b}", BODY_NONE, RUN_TASK, "", show, "Show a backbone",
+    { "POST", "/api/v1/backbones", BODY_BACKBONE, RUN_UPLOAD, add, "Add a pretrained ONNX network",
       ACCESS_TRAIN },
+    { "GET", "/api/v1/backbones", BODY_NONE, RUN_TASK, list, "List backbones", ACCESS_TRAIN },
+    { "GET", "/api/v1/backbones/{b}", BODY_NONE, RUN_TASK, show, "Show a backbone", ACCESS_TRAIN },
     { 0 },
 };

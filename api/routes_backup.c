@@ -43,7 +43,7 @@ static enum err_code take(struct request *r, struct err *e)
 }
 
 const struct route routes_backup[] = {
-    { "GET", "/api/v1/backup", BODY_NONE, RUN_UPLOAD, "", take,
+    { "GET", "/api/v1/backup", BODY_NONE, RUN_UPLOAD, take,
       "Everything that is kept, as a tar archive", ACCESS_ADMIN },
     { 0 },
 };

@@ -52,10 +52,8 @@ static enum err_code show(struct request *r, struct err *e)
 static enum err_code versions(struct request *r, struct err *e)
 {
     json_t *all;
-    struct state_page page;
-    enum err_code code = request_page(r, &page, e);
-    if (!code)
-        code = datasets_versions(state_of(r), request_param(r, "d"), page, &all, e);
+    struct state_page page = request_page(r);
+    enum err_code code = datasets_versions(state_of(r), request_param(r, "d"), page, &all, e);
     return code ? code : reply_list(&r->reply, "versions", all, e);
 }
 
@@ -86,12 +84,7 @@ static enum err_code import_named(struct request *r, struct err *e)
         return code;
     const char *path = NULL;
     const struct json_field fields[] = {
-        { .name = "path",
-          .kind = JSON_KIND_STRING,
-          .required = true,
-          .into = &path,
-          .min = 1,
-          .max = 4096 },
+        { .name = "path", .kind = JSON_KIND_STRING, .required = true, .into = &path },
     };
     code = json_take(body, "the request", fields, 1, e);
     if (code)
@@ -124,29 +117,22 @@ static enum err_code import(struct request *r, struct err *e)
     return import_from(r, &source, e);
 }
 
-static enum err_code read_split(const struct request *r, enum split *ret, struct err *e)
+static enum split read_split(const struct request *r)
 {
     const char *text = request_query(r, "split");
-    *ret = SPLIT_AUTO;
-    if (!text || strcmp(text, "auto") == 0 || split_parse(text, ret))
-        return ERR_OK;
-    return err_set(e, ERR_FIELD_RANGE, "split must be train, val, test or auto, is \"%.40s\"",
-                   text);
+    enum split split = SPLIT_AUTO;
+    return text && split_parse(text, &split) ? split : SPLIT_AUTO;
 }
 
 static enum err_code put_picture(struct request *r, struct err *e)
 {
     const char *label = request_query(r, "label");
-    enum split split;
     json_t *report;
-    if (!label)
-        return err_set(e, ERR_FIELD_MISSING, "query parameter \"label\" is missing");
     if (!r->body.len)
         return err_set(e, ERR_BODY_MISSING, "a picture is expected");
-    enum err_code code = read_split(r, &split, e);
-    if (!code)
-        code = datasets_put_picture(state_of(r), request_param(r, "d"), label, split, r->body.data,
-                                    r->body.len, r->who, &report, e);
+    enum err_code code =
+        datasets_put_picture(state_of(r), request_param(r, "d"), label, read_split(r), r->body.data,
+                             r->body.len, r->who, &report, e);
     return code ? code : reply_json_take(&r->reply, 200, report, e);
 }
 
@@ -163,20 +149,18 @@ static enum err_code delete_picture(struct request *r, struct err *e)
 }
 
 const struct route routes_datasets[] = {
-    { "POST", "/api/v1/datasets", BODY_JSON, RUN_TASK, "", create, "Create a dataset",
-      ACCESS_TRAIN },
-    { "GET", "/api/v1/datasets", BODY_NONE, RUN_TASK, "", list, "List datasets", ACCESS_TRAIN },
-    { "GET", "/api/v1/datasets/{d}", BODY_NONE, RUN_TASK, "", show, "Show a dataset",
-      ACCESS_TRAIN },
-    { "POST", "/api/v1/datasets/{d}/import", BODY_IMPORT, RUN_UPLOAD, "", import,
+    { "POST", "/api/v1/datasets", BODY_JSON, RUN_TASK, create, "Create a dataset", ACCESS_TRAIN },
+    { "GET", "/api/v1/datasets", BODY_NONE, RUN_TASK, list, "List datasets", ACCESS_TRAIN },
+    { "GET", "/api/v1/datasets/{d}", BODY_NONE, RUN_TASK, show, "Show a dataset", ACCESS_TRAIN },
+    { "POST", "/api/v1/datasets/{d}/import", BODY_IMPORT, RUN_UPLOAD, import,
       "Import an archive or a folder of labelled pictures", ACCESS_TRAIN },
-    { "PUT", "/api/v1/datasets/{d}/images", BODY_PICTURE, RUN_TASK, "label split", put_picture,
-      "Add one picture", ACCESS_TRAIN },
-    { "DELETE", "/api/v1/datasets/{d}/images/{digest}", BODY_NONE, RUN_TASK, "", delete_picture,
+    { "PUT", "/api/v1/datasets/{d}/images", BODY_PICTURE, RUN_TASK, put_picture, "Add one picture",
+      ACCESS_TRAIN },
+    { "DELETE", "/api/v1/datasets/{d}/images/{digest}", BODY_NONE, RUN_TASK, delete_picture,
       "Remove one picture", ACCESS_TRAIN },
-    { "GET", "/api/v1/datasets/{d}/versions", BODY_NONE, RUN_TASK, "limit before", versions,
+    { "GET", "/api/v1/datasets/{d}/versions", BODY_NONE, RUN_TASK, versions,
       "List a dataset's versions", ACCESS_TRAIN },
-    { "GET", "/api/v1/datasets/{d}/versions/{v}", BODY_NONE, RUN_TASK, "", version,
+    { "GET", "/api/v1/datasets/{d}/versions/{v}", BODY_NONE, RUN_TASK, version,
       "Show a dataset's version", ACCESS_TRAIN },
     { 0 },
 };

@@ -8,24 +8,22 @@
 #include "data/base/cleanup.h"
 #include "data/base/json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* The header is what a browser sends by itself when it comes again; it is the later word. */
-static enum err_code read_last_id(const struct request *r, int64_t *ret, struct err *e)
+static void read_last_id(const struct request *r, int64_t *ret)
 {
     if (r->last_event_id[0])
-        return request_int("Last-Event-ID", r->last_event_id, 0, INT64_MAX, ret, e);
-    return request_query_int(r, "last_event_id", 0, INT64_MAX, ret, e);
+        *ret = strtoll(r->last_event_id, NULL, 10);
+    else
+        request_query_int(r, "last_event_id", ret);
 }
 
-static enum err_code read_follow(const struct request *r, bool *ret, struct err *e)
+static bool follows(const struct request *r)
 {
     const char *text = request_query(r, "follow");
-    bool no = text && strcmp(text, "false") == 0;
-    if (text && !no && strcmp(text, "true") != 0)
-        return err_set(e, ERR_FIELD_RANGE, "follow must be true or false, is \"%.40s\"", text);
-    *ret = !no;
-    return ERR_OK;
+    return !text || strcmp(text, "true") == 0;
 }
 
 static enum err_code open_stream(struct request *r, const struct event_stream_options *o,
@@ -53,13 +51,11 @@ static enum err_code all(struct request *r, struct err *e)
 {
     struct event_stream_options o = { .model = request_query(r, "model"),
                                       .types = request_query(r, "type"),
+                                      .follow = follows(r),
                                       .after = 0 };
     /* Without a number: what is to come. */
     enum err_code code = events_latest(r->server->parts.state, &o.after, e);
-    if (!code)
-        code = read_last_id(r, &o.after, e);
-    if (!code)
-        code = read_follow(r, &o.follow, e);
+    read_last_id(r, &o.after);
     if (!code && o.types)
         code = events_check_patterns(o.types, e);
     if (!code && o.model)
@@ -70,19 +66,15 @@ static enum err_code all(struct request *r, struct err *e)
 static enum err_code of_job(struct request *r, struct err *e)
 {
     CLEANUP(json_decref_p) json_t *job = NULL;
-    struct event_stream_options o = { .job = request_param(r, "id") };
-    enum err_code code = read_last_id(r, &o.after, e);
-    if (!code)
-        code = read_follow(r, &o.follow, e);
-    if (!code)
-        code = jobs_show(r->server->parts.jobs, o.job, &job, e);
+    struct event_stream_options o = { .job = request_param(r, "id"), .follow = follows(r) };
+    read_last_id(r, &o.after);
+    enum err_code code = jobs_show(r->server->parts.jobs, o.job, &job, e);
     return code ? code : open_stream(r, &o, e);
 }
 
 const struct route routes_events[] = {
-    { "GET", "/api/v1/events", BODY_NONE, RUN_TASK, "model type last_event_id follow", all,
-      "Follow what happens", ACCESS_TRAIN },
-    { "GET", "/api/v1/jobs/{id}/events", BODY_NONE, RUN_TASK, "last_event_id follow", of_job,
-      "Follow one job to its end", ACCESS_TRAIN },
+    { "GET", "/api/v1/events", BODY_NONE, RUN_TASK, all, "Follow what happens", ACCESS_TRAIN },
+    { "GET", "/api/v1/jobs/{id}/events", BODY_NONE, RUN_TASK, of_job, "Follow one job to its end",
+      ACCESS_TRAIN },
     { 0 },
 };

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { PIECE = 64 << 10, BATCH_MAX = 16, THREADS_MAX = 2, RUNS = 20 };
+enum { PIECE = 64 << 10, RUNS = 20 };
 
 CLEANUP_DEFINE(struct network, network_free);
 CLEANUP_DEFINE(struct plan, plan_free);
@@ -78,11 +78,8 @@ static enum err_code explain_plan(struct request *r, const struct plan_options *
 static enum err_code explain(struct request *r, struct err *e)
 {
     int64_t batch = 1, threads = 1;
-    enum err_code code = request_query_int(r, "batch", 1, BATCH_MAX, &batch, e);
-    if (!code)
-        code = request_query_int(r, "threads", 1, THREADS_MAX, &threads, e);
-    if (code)
-        return code;
+    request_query_int(r, "batch", &batch);
+    request_query_int(r, "threads", &threads);
     if (!r->has_body)
         return err_set(e, ERR_BODY_MISSING, "an ONNX file is expected");
     CLEANUP(buf_fini) struct buf bytes;
@@ -90,12 +87,12 @@ static enum err_code explain(struct request *r, struct err *e)
     struct plan_options o = { .output = request_query(r, "output"),
                               .batch = (int)batch,
                               .threads = (int)threads };
-    code = receive(r, &bytes, e);
+    enum err_code code = receive(r, &bytes, e);
     return code ? code : explain_plan(r, &o, &bytes, e);
 }
 
 const struct route routes_explain[] = {
-    { "POST", "/api/v1/explain", BODY_BACKBONE, RUN_UPLOAD, "batch threads output", explain,
+    { "POST", "/api/v1/explain", BODY_BACKBONE, RUN_UPLOAD, explain,
       "Show what an ONNX network is compiled to, with the time of each step", ACCESS_TRAIN },
     { 0 },
 };

@@ -30,7 +30,7 @@ static enum err_code feedback(struct request *r, struct err *e)
 }
 
 const struct route routes_feedback[] = {
-    { "POST", "/api/v1/feedback", BODY_JSON, RUN_TASK, "", feedback,
+    { "POST", "/api/v1/feedback", BODY_JSON, RUN_TASK, feedback,
       "Tell what was on a picture that was scored", ACCESS_SCORE },
     { 0 },
 };

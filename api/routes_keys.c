@@ -16,16 +16,8 @@ static enum err_code create(struct request *r, struct err *e)
     const struct json_field fields[] = {
         { .name = "name", .kind = JSON_KIND_STRING, .required = true, .into = &q.name },
         { .name = "role", .kind = JSON_KIND_STRING, .required = true, .into = &role },
-        { .name = "expires_in_days",
-          .kind = JSON_KIND_INT,
-          .into = &q.days,
-          .min = 1,
-          .max = KEY_DAYS_MAX },
-        { .name = "rate",
-          .kind = JSON_KIND_REAL,
-          .into = &q.rate,
-          .min = KEY_RATE_MIN,
-          .max = KEY_RATE_MAX },
+        { .name = "expires_in_days", .kind = JSON_KIND_INT, .into = &q.days },
+        { .name = "rate", .kind = JSON_KIND_REAL, .into = &q.rate },
     };
     code = json_take(body, "the request", fields, sizeof fields / sizeof *fields, e);
     if (code)
@@ -52,9 +44,9 @@ static enum err_code delete (struct request *r, struct err *e) {
 }
 
 const struct route routes_keys[] = {
-    { "POST", "/api/v1/keys", BODY_JSON, RUN_TASK, "", create, "Make an API key", ACCESS_ADMIN },
-    { "GET", "/api/v1/keys", BODY_NONE, RUN_TASK, "", list, "List API keys", ACCESS_ADMIN },
-    { "DELETE", "/api/v1/keys/{id}", BODY_NONE, RUN_TASK, "", delete, "Take an API key back",
+    { "POST", "/api/v1/keys", BODY_JSON, RUN_TASK, create, "Make an API key", ACCESS_ADMIN },
+    { "GET", "/api/v1/keys", BODY_NONE, RUN_TASK, list, "List API keys", ACCESS_ADMIN },
+    { "DELETE", "/api/v1/keys/{id}", BODY_NONE, RUN_TASK, delete, "Take an API key back",
       ACCESS_ADMIN },
     { 0 },
 };

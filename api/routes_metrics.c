@@ -187,7 +187,7 @@ static enum err_code metrics(struct request *r, struct err *e)
 }
 
 const struct route routes_metrics[] = {
-    { "GET", "/metrics", BODY_NONE, RUN_TASK, NULL, metrics,
+    { "GET", "/metrics", BODY_NONE, RUN_TASK, metrics,
       "Counters, histograms and gauges as text for Prometheus", ACCESS_SCORE },
     { 0 },
 };

@@ -110,10 +110,8 @@ static enum err_code patch(struct request *r, struct err *e)
 static enum err_code versions(struct request *r, struct err *e)
 {
     json_t *all;
-    struct state_page page;
-    enum err_code code = request_page(r, &page, e);
-    if (!code)
-        code = models_versions(state_of(r), request_param(r, "m"), page, &all, e);
+    struct state_page page = request_page(r);
+    enum err_code code = models_versions(state_of(r), request_param(r, "m"), page, &all, e);
     return code ? code : reply_list(&r->reply, "versions", all, e);
 }
 
@@ -174,16 +172,15 @@ static enum err_code artifact(struct request *r, struct err *e)
 }
 
 const struct route routes_models[] = {
-    { "POST", "/api/v1/models", BODY_JSON, RUN_TASK, "", create, "Create a model", ACCESS_TRAIN },
-    { "GET", "/api/v1/models", BODY_NONE, RUN_TASK, "", list, "List models", ACCESS_TRAIN },
-    { "GET", "/api/v1/models/{m}", BODY_NONE, RUN_TASK, "", show, "Show a model", ACCESS_TRAIN },
-    { "PATCH", "/api/v1/models/{m}", BODY_JSON, RUN_TASK, "", patch, "Change a model",
-      ACCESS_TRAIN },
-    { "GET", "/api/v1/models/{m}/versions", BODY_NONE, RUN_TASK, "limit before", versions,
+    { "POST", "/api/v1/models", BODY_JSON, RUN_TASK, create, "Create a model", ACCESS_TRAIN },
+    { "GET", "/api/v1/models", BODY_NONE, RUN_TASK, list, "List models", ACCESS_TRAIN },
+    { "GET", "/api/v1/models/{m}", BODY_NONE, RUN_TASK, show, "Show a model", ACCESS_TRAIN },
+    { "PATCH", "/api/v1/models/{m}", BODY_JSON, RUN_TASK, patch, "Change a model", ACCESS_TRAIN },
+    { "GET", "/api/v1/models/{m}/versions", BODY_NONE, RUN_TASK, versions,
       "List a model's versions", ACCESS_TRAIN },
-    { "GET", "/api/v1/models/{m}/versions/{v}", BODY_NONE, RUN_TASK, "", version,
+    { "GET", "/api/v1/models/{m}/versions/{v}", BODY_NONE, RUN_TASK, version,
       "Show a version with its report", ACCESS_TRAIN },
-    { "GET", "/api/v1/models/{m}/versions/{v}/model.onnx", BODY_NONE, RUN_TASK, "", artifact,
+    { "GET", "/api/v1/models/{m}/versions/{v}/model.onnx", BODY_NONE, RUN_TASK, artifact,
       "Download a version's ONNX file", ACCESS_TRAIN },
     { 0 },
 };

@@ -148,15 +148,14 @@ static enum err_code infer(struct request *r, struct err *e)
     CLEANUP(cleanup_free) struct oip_request *q = calloc(1, sizeof *q);
     if (!q)
         return err_set(e, ERR_NOMEM, "no memory for an inference");
-    int64_t deadline;
-    enum err_code code = inference_begin(r, &ref, &deadline, e);
+    enum err_code code = inference_begin(r, &ref, e);
     if (code || !ref)
         return code;
     const struct tensors t = tensors_of(ref, r->server->limits.max_picture_bytes);
     code = oip_request_read(&t, r->body.data, r->body.len, r->inference_header_length, q, e);
     if (code)
         return code;
-    code = submit(r, ref, q, deadline, e);
+    code = submit(r, ref, q, request_deadline(r), e);
     if (code) {
         oip_request_fini(q);
         return code;
@@ -284,34 +283,32 @@ static enum err_code repository_unload(struct request *r, struct err *e)
 }
 
 const struct route routes_oip[] = {
-    { "GET", "/v2", BODY_NONE, RUN_INLINE, NULL, server_metadata, "The server's metadata",
-      ACCESS_SCORE },
-    { "GET", "/v2/health/live", BODY_NONE, RUN_INLINE, NULL, live, "Is the process alive",
+    { "GET", "/v2", BODY_NONE, RUN_INLINE, server_metadata, "The server's metadata", ACCESS_SCORE },
+    { "GET", "/v2/health/live", BODY_NONE, RUN_INLINE, live, "Is the process alive",
       ACCESS_PUBLIC },
-    { "GET", "/v2/health/ready", BODY_NONE, RUN_INLINE, NULL, ready,
+    { "GET", "/v2/health/ready", BODY_NONE, RUN_INLINE, ready,
       "Is every production version loaded and warm", ACCESS_PUBLIC },
-    { "GET", "/v2/models/{m}", BODY_NONE, RUN_TASK, NULL, model_metadata, "A model's metadata",
+    { "GET", "/v2/models/{m}", BODY_NONE, RUN_TASK, model_metadata, "A model's metadata",
       ACCESS_SCORE },
-    { "GET", "/v2/models/{m}/versions/{v}", BODY_NONE, RUN_TASK, NULL, model_metadata,
+    { "GET", "/v2/models/{m}/versions/{v}", BODY_NONE, RUN_TASK, model_metadata,
       "A version's metadata", ACCESS_SCORE },
-    { "GET", "/v2/models/{m}/ready", BODY_NONE, RUN_TASK, NULL, model_ready,
+    { "GET", "/v2/models/{m}/ready", BODY_NONE, RUN_TASK, model_ready,
       "Is there a production version", ACCESS_SCORE },
-    { "GET", "/v2/models/{m}/versions/{v}/ready", BODY_NONE, RUN_TASK, NULL, model_ready,
+    { "GET", "/v2/models/{m}/versions/{v}/ready", BODY_NONE, RUN_TASK, model_ready,
       "Can a version be loaded", ACCESS_SCORE },
-    { "GET", "/v2/models/{m}/config", BODY_NONE, RUN_TASK, NULL, model_config,
-      "A model's configuration", ACCESS_SCORE },
-    { "GET", "/v2/models/{m}/versions/{v}/config", BODY_NONE, RUN_TASK, NULL, model_config,
+    { "GET", "/v2/models/{m}/config", BODY_NONE, RUN_TASK, model_config, "A model's configuration",
+      ACCESS_SCORE },
+    { "GET", "/v2/models/{m}/versions/{v}/config", BODY_NONE, RUN_TASK, model_config,
       "A version's configuration", ACCESS_SCORE },
-    { "POST", "/v2/models/{m}/infer", BODY_TENSORS, RUN_SCORE, NULL, infer,
+    { "POST", "/v2/models/{m}/infer", BODY_TENSORS, RUN_SCORE, infer,
       "Classify pictures or prepared tensors with the production version", ACCESS_SCORE },
-    { "POST", "/v2/models/{m}/versions/{v}/infer", BODY_TENSORS, RUN_TASK, NULL, infer,
+    { "POST", "/v2/models/{m}/versions/{v}/infer", BODY_TENSORS, RUN_TASK, infer,
       "Classify pictures or prepared tensors with one version", ACCESS_SCORE },
-    { "POST", "/v2/repository/index", BODY_JSON_OPTIONAL, RUN_TASK, NULL, repository_index,
+    { "POST", "/v2/repository/index", BODY_JSON_OPTIONAL, RUN_TASK, repository_index,
       "List models and whether they can be scored", ACCESS_SCORE },
-    { "POST", "/v2/repository/models/{m}/load", BODY_JSON_OPTIONAL, RUN_TASK, NULL, repository_load,
+    { "POST", "/v2/repository/models/{m}/load", BODY_JSON_OPTIONAL, RUN_TASK, repository_load,
       "Load a model's production version, anew if it is loaded", ACCESS_PROMOTE },
-    { "POST", "/v2/repository/models/{m}/unload", BODY_JSON_OPTIONAL, RUN_TASK, NULL,
-      repository_unload, "Give up a model's production version until it is loaded again",
-      ACCESS_PROMOTE },
+    { "POST", "/v2/repository/models/{m}/unload", BODY_JSON_OPTIONAL, RUN_TASK, repository_unload,
+      "Give up a model's production version until it is loaded again", ACCESS_PROMOTE },
     { 0 },
 };

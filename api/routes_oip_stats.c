@@ -142,11 +142,11 @@ static enum err_code version_stats(struct request *r, struct err *e)
 }
 
 const struct route routes_oip_stats[] = {
-    { "GET", "/v2/models/stats", BODY_NONE, RUN_TASK, NULL, all_stats,
-      "What every model has scored", ACCESS_SCORE },
-    { "GET", "/v2/models/{m}/stats", BODY_NONE, RUN_TASK, NULL, model_stats,
+    { "GET", "/v2/models/stats", BODY_NONE, RUN_TASK, all_stats, "What every model has scored",
+      ACCESS_SCORE },
+    { "GET", "/v2/models/{m}/stats", BODY_NONE, RUN_TASK, model_stats,
       "What a model's versions have scored", ACCESS_SCORE },
-    { "GET", "/v2/models/{m}/versions/{v}/stats", BODY_NONE, RUN_TASK, NULL, version_stats,
+    { "GET", "/v2/models/{m}/versions/{v}/stats", BODY_NONE, RUN_TASK, version_stats,
       "What a version has scored", ACCESS_SCORE },
     { 0 },
 };

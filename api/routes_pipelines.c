@@ -65,12 +65,8 @@ static enum err_code run_pipeline(struct request *r, struct err *e)
     const char *experiment = NULL, *source = NULL;
     json_t *parameters = NULL;
     const struct json_field fields[] = {
-        { .name = "ExperimentName",
-          .kind = JSON_KIND_STRING,
-          .into = &experiment,
-          .min = 1,
-          .max = 256 },
-        { .name = "RunSource", .kind = JSON_KIND_STRING, .into = &source, .min = 0, .max = 256 },
+        { .name = "ExperimentName", .kind = JSON_KIND_STRING, .into = &experiment },
+        { .name = "RunSource", .kind = JSON_KIND_STRING, .into = &source },
         { .name = "ParameterAssignments", .kind = JSON_KIND_OBJECT, .into = &parameters },
     };
     enum err_code code = request_json(r, &body, e);
@@ -92,7 +88,7 @@ static enum err_code run_pipeline(struct request *r, struct err *e)
 }
 
 const struct route routes_pipelines[] = {
-    { "POST", "/api/v1/pipelines/{m}", BODY_JSON_OPTIONAL, RUN_TASK, "", run_pipeline,
+    { "POST", "/api/v1/pipelines/{m}", BODY_JSON_OPTIONAL, RUN_TASK, run_pipeline,
       "Retrain a model, asked for as Azure ML's pipelines are", ACCESS_TRAIN },
     { 0 },
 };

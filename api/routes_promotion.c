@@ -20,19 +20,10 @@ static enum err_code promote(struct request *r, struct err *e)
     bool force = false;
     const char *reason = NULL, *alias = "production";
     const struct json_field fields[] = {
-        { .name = "version",
-          .kind = JSON_KIND_INT,
-          .required = true,
-          .into = &version,
-          .min = 1,
-          .max = 1e15 },
+        { .name = "version", .kind = JSON_KIND_INT, .required = true, .into = &version },
         { .name = "alias", .kind = JSON_KIND_STRING, .into = &alias },
         { .name = "force", .kind = JSON_KIND_BOOL, .into = &force },
-        { .name = "reason",
-          .kind = JSON_KIND_STRING,
-          .into = &reason,
-          .min = 1,
-          .max = REASON_MAX },
+        { .name = "reason", .kind = JSON_KIND_STRING, .into = &reason },
     };
     code = json_take(body, "the request", fields, sizeof fields / sizeof *fields, e);
     if (code)
@@ -62,11 +53,7 @@ static enum err_code rollback(struct request *r, struct err *e)
         return code;
     const char *reason = NULL;
     const struct json_field fields[] = {
-        { .name = "reason",
-          .kind = JSON_KIND_STRING,
-          .into = &reason,
-          .min = 1,
-          .max = REASON_MAX },
+        { .name = "reason", .kind = JSON_KIND_STRING, .into = &reason },
     };
     code = json_take(body, "the request", fields, 1, e);
     json_t *moved;
@@ -100,15 +87,15 @@ static enum err_code remove_alias(struct request *r, struct err *e)
 }
 
 const struct route routes_promotion[] = {
-    { "POST", "/api/v1/models/{m}/promote", BODY_JSON, RUN_TASK, "", promote,
+    { "POST", "/api/v1/models/{m}/promote", BODY_JSON, RUN_TASK, promote,
       "Make a version production, or point another alias at it", ACCESS_PROMOTE },
-    { "POST", "/api/v1/models/{m}/rollback", BODY_JSON_OPTIONAL, RUN_TASK, "", rollback,
+    { "POST", "/api/v1/models/{m}/rollback", BODY_JSON_OPTIONAL, RUN_TASK, rollback,
       "Go back to the version before", ACCESS_PROMOTE },
-    { "GET", "/api/v1/models/{m}/promotions", BODY_NONE, RUN_TASK, "", history,
+    { "GET", "/api/v1/models/{m}/promotions", BODY_NONE, RUN_TASK, history,
       "List moves of aliases, newest first", ACCESS_TRAIN },
-    { "GET", "/api/v1/models/{m}/aliases", BODY_NONE, RUN_TASK, "", list_aliases,
+    { "GET", "/api/v1/models/{m}/aliases", BODY_NONE, RUN_TASK, list_aliases,
       "List a model's aliases", ACCESS_TRAIN },
-    { "DELETE", "/api/v1/models/{m}/aliases/{alias}", BODY_NONE, RUN_TASK, "", remove_alias,
+    { "DELETE", "/api/v1/models/{m}/aliases/{alias}", BODY_NONE, RUN_TASK, remove_alias,
       "Remove an alias", ACCESS_PROMOTE },
     { 0 },
 };

@@ -28,12 +28,7 @@ static enum err_code set(struct request *r, struct err *e)
     bool keep_promoted = true;
     json_t *one;
     const struct json_field fields[] = {
-        { .name = "keep_last",
-          .kind = JSON_KIND_INT,
-          .required = true,
-          .into = &keep_last,
-          .min = 1,
-          .max = RETENTION_KEEP_MAX },
+        { .name = "keep_last", .kind = JSON_KIND_INT, .required = true, .into = &keep_last },
         { .name = "keep_promoted", .kind = JSON_KIND_BOOL, .into = &keep_promoted },
     };
     enum err_code code = request_json(r, &body, e);
@@ -80,19 +75,19 @@ static enum err_code collect(struct request *r, struct err *e)
 }
 
 const struct route routes_retention[] = {
-    { "PUT", "/api/v1/models/{m}/retention", BODY_JSON, RUN_TASK, "", set,
+    { "PUT", "/api/v1/models/{m}/retention", BODY_JSON, RUN_TASK, set,
       "Say how many versions keep their bytes", ACCESS_ADMIN },
-    { "GET", "/api/v1/models/{m}/retention", BODY_NONE, RUN_TASK, "", show,
+    { "GET", "/api/v1/models/{m}/retention", BODY_NONE, RUN_TASK, show,
       "How many versions keep their bytes", ACCESS_TRAIN },
-    { "DELETE", "/api/v1/models/{m}/retention", BODY_NONE, RUN_TASK, "", remove_one,
+    { "DELETE", "/api/v1/models/{m}/retention", BODY_NONE, RUN_TASK, remove_one,
       "Keep every version", ACCESS_ADMIN },
-    { "PUT", "/api/v1/datasets/{d}/retention", BODY_JSON, RUN_TASK, "", set,
+    { "PUT", "/api/v1/datasets/{d}/retention", BODY_JSON, RUN_TASK, set,
       "Say how many versions keep their bytes", ACCESS_ADMIN },
-    { "GET", "/api/v1/datasets/{d}/retention", BODY_NONE, RUN_TASK, "", show,
+    { "GET", "/api/v1/datasets/{d}/retention", BODY_NONE, RUN_TASK, show,
       "How many versions keep their bytes", ACCESS_TRAIN },
-    { "DELETE", "/api/v1/datasets/{d}/retention", BODY_NONE, RUN_TASK, "", remove_one,
+    { "DELETE", "/api/v1/datasets/{d}/retention", BODY_NONE, RUN_TASK, remove_one,
       "Keep every version", ACCESS_ADMIN },
-    { "POST", "/api/v1/gc", BODY_JSON_OPTIONAL, RUN_TASK, "", collect,
+    { "POST", "/api/v1/gc", BODY_JSON_OPTIONAL, RUN_TASK, collect,
       "Give up what retention does not keep", ACCESS_ADMIN },
     { 0 },
 };

@@ -71,14 +71,13 @@ static enum err_code reject(struct request *r, struct err *e)
 #define ROLLOUT "/api/v1/models/{m}/rollout"
 
 const struct route routes_rollout[] = {
-    { "PUT", ROLLOUT, BODY_JSON, RUN_TASK, "", start, "Roll a version out", ACCESS_PROMOTE },
-    { "GET", ROLLOUT, BODY_NONE, RUN_TASK, "", show, "Show the model's newest rollout",
-      ACCESS_TRAIN },
-    { "DELETE", ROLLOUT, BODY_NONE, RUN_TASK, "", quit, "End the rollout: production answers all",
+    { "PUT", ROLLOUT, BODY_JSON, RUN_TASK, start, "Roll a version out", ACCESS_PROMOTE },
+    { "GET", ROLLOUT, BODY_NONE, RUN_TASK, show, "Show the model's newest rollout", ACCESS_TRAIN },
+    { "DELETE", ROLLOUT, BODY_NONE, RUN_TASK, quit, "End the rollout: production answers all",
       ACCESS_PROMOTE },
-    { "POST", ROLLOUT "/approve", BODY_NONE, RUN_TASK, "", approve,
+    { "POST", ROLLOUT "/approve", BODY_NONE, RUN_TASK, approve,
       "Let a rollout that waits go to its next step", ACCESS_PROMOTE },
-    { "POST", ROLLOUT "/reject", BODY_JSON, RUN_TASK, "", reject,
+    { "POST", ROLLOUT "/reject", BODY_JSON, RUN_TASK, reject,
       "End the rollout because the version is not wanted", ACCESS_PROMOTE },
     { 0 },
 };

@@ -18,17 +18,9 @@ static enum err_code set(struct request *r, struct err *e)
     json_t *one;
     const struct json_field fields[] = {
         { .name = "cron", .kind = JSON_KIND_STRING, .into = &q.cron },
-        { .name = "new_pictures",
-          .kind = JSON_KIND_INT,
-          .into = &q.new_pictures,
-          .min = 1,
-          .max = 1e9 },
+        { .name = "new_pictures", .kind = JSON_KIND_INT, .into = &q.new_pictures },
         { .name = "max_age", .kind = JSON_KIND_STRING, .into = &q.max_age },
-        { .name = "priority",
-          .kind = JSON_KIND_INT,
-          .into = &q.priority,
-          .min = JOBS_PRIORITY_MIN,
-          .max = JOBS_PRIORITY_MAX },
+        { .name = "priority", .kind = JSON_KIND_INT, .into = &q.priority },
     };
     enum err_code code = request_json(r, &body, e);
     if (!code)
@@ -54,11 +46,11 @@ static enum err_code remove_one(struct request *r, struct err *e)
 }
 
 const struct route routes_schedules[] = {
-    { "PUT", "/api/v1/models/{m}/schedule", BODY_JSON, RUN_TASK, "", set,
+    { "PUT", "/api/v1/models/{m}/schedule", BODY_JSON, RUN_TASK, set,
       "Retrain at times, after new pictures or at an age", ACCESS_TRAIN },
-    { "GET", "/api/v1/models/{m}/schedule", BODY_NONE, RUN_TASK, "", show, "Show a schedule",
+    { "GET", "/api/v1/models/{m}/schedule", BODY_NONE, RUN_TASK, show, "Show a schedule",
       ACCESS_TRAIN },
-    { "DELETE", "/api/v1/models/{m}/schedule", BODY_NONE, RUN_TASK, "", remove_one,
+    { "DELETE", "/api/v1/models/{m}/schedule", BODY_NONE, RUN_TASK, remove_one,
       "Retrain only when asked", ACCESS_TRAIN },
     { 0 },
 };

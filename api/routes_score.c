@@ -6,7 +6,7 @@
 #include "api/score_reply.h"
 #include "api/version_choice.h"
 
-enum { TOP_DEFAULT = 5, TOP_MAX = 10000 };
+enum { TOP_DEFAULT = 5 };
 
 static enum err_code write_workshop(struct request *r, const struct score_result *result,
                                     struct err *e)
@@ -60,10 +60,7 @@ static enum err_code submit(struct request *r, const char *model, int64_t versio
                             void (*done)(void *, const struct score_result *), struct err *e)
 {
     const struct buf *picture;
-    int64_t deadline;
-    enum err_code code = request_deadline(r, &deadline, e);
-    if (!code)
-        code = score_body_picture(r, &picture, e);
+    enum err_code code = score_body_picture(r, &picture, e);
     struct serve_ref *ref = NULL;
     if (!code)
         code = version_choice_borrow(r, model, version, &ref, e);
@@ -75,7 +72,7 @@ static enum err_code submit(struct request *r, const char *model, int64_t versio
                                .bytes = picture->data,
                                .len = picture->len,
                                .top = top,
-                               .deadline_us = deadline,
+                               .deadline_us = request_deadline(r),
                                .gone = request_client_gone,
                                .done = done,
                                .context = r };
@@ -99,8 +96,8 @@ static enum err_code score_service(struct request *r, struct err *e)
 static enum err_code score_predictions(struct request *r, int64_t version, struct err *e)
 {
     int64_t top = TOP_DEFAULT;
-    enum err_code code = request_query_int(r, "top", 1, TOP_MAX, &top, e);
-    return code ? code : submit(r, request_param(r, "m"), version, (int)top, done_predictions, e);
+    request_query_int(r, "top", &top);
+    return submit(r, request_param(r, "m"), version, (int)top, done_predictions, e);
 }
 
 static enum err_code score_model(struct request *r, struct err *e)
@@ -116,13 +113,13 @@ static enum err_code score_version(struct request *r, struct err *e)
 }
 
 const struct route routes_score[] = {
-    { "POST", "/score", BODY_SCORE_JSON, RUN_SCORE, NULL, score_default,
+    { "POST", "/score", BODY_SCORE_JSON, RUN_SCORE, score_default,
       "Classify a picture with the default model", ACCESS_SCORE },
-    { "POST", "/api/v1/service/{name}/score", BODY_SCORE_JSON, RUN_SCORE, NULL, score_service,
+    { "POST", "/api/v1/service/{name}/score", BODY_SCORE_JSON, RUN_SCORE, score_service,
       "Classify a picture with a named model, in the workshop's form", ACCESS_SCORE },
-    { "POST", "/api/v1/models/{m}/score", BODY_SCORE, RUN_SCORE, "top alias", score_model,
+    { "POST", "/api/v1/models/{m}/score", BODY_SCORE, RUN_SCORE, score_model,
       "Classify a picture with the production version", ACCESS_SCORE },
-    { "POST", "/api/v1/models/{m}/versions/{v}/score", BODY_SCORE, RUN_SCORE, "top", score_version,
+    { "POST", "/api/v1/models/{m}/versions/{v}/score", BODY_SCORE, RUN_SCORE, score_version,
       "Classify a picture with one version", ACCESS_SCORE },
     { 0 },
 };

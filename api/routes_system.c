@@ -57,13 +57,13 @@ static enum err_code swagger(struct request *r, struct err *e)
 }
 
 const struct route routes_system[] = {
-    { "GET", "/", BODY_NONE, RUN_INLINE, NULL, healthy, "Healthy", ACCESS_PUBLIC },
-    { "GET", "/livez", BODY_NONE, RUN_INLINE, NULL, livez, "Is the process alive", ACCESS_PUBLIC },
-    { "GET", "/readyz", BODY_NONE, RUN_INLINE, NULL, readyz,
+    { "GET", "/", BODY_NONE, RUN_INLINE, healthy, "Healthy", ACCESS_PUBLIC },
+    { "GET", "/livez", BODY_NONE, RUN_INLINE, livez, "Is the process alive", ACCESS_PUBLIC },
+    { "GET", "/readyz", BODY_NONE, RUN_INLINE, readyz,
       "Is every production version loaded and warm", ACCESS_PUBLIC },
-    { "GET", "/openapi.json", BODY_NONE, RUN_INLINE, NULL, openapi, "This description, OpenAPI 3.1",
+    { "GET", "/openapi.json", BODY_NONE, RUN_INLINE, openapi, "This description, OpenAPI 3.1",
       ACCESS_PUBLIC },
-    { "GET", "/swagger.json", BODY_NONE, RUN_INLINE, NULL, swagger,
-      "The scoring routes, Swagger 2.0", ACCESS_PUBLIC },
+    { "GET", "/swagger.json", BODY_NONE, RUN_INLINE, swagger, "The scoring routes, Swagger 2.0",
+      ACCESS_PUBLIC },
     { 0 },
 };

@@ -35,8 +35,7 @@ static enum err_code predict(struct request *r, struct err *e)
     CLEANUP(cleanup_free) struct tfs_request *q = calloc(1, sizeof *q);
     if (!q)
         return err_set(e, ERR_NOMEM, "no memory for a prediction");
-    int64_t deadline;
-    enum err_code code = inference_begin(r, &ref, &deadline, e);
+    enum err_code code = inference_begin(r, &ref, e);
     if (code || !ref)
         return code;
     const struct tensors t = tensors_of(ref, r->server->limits.max_picture_bytes);
@@ -47,7 +46,7 @@ static enum err_code predict(struct request *r, struct err *e)
                                            .ref = ref,
                                            .items = q->items,
                                            .count = q->count,
-                                           .deadline_us = deadline,
+                                           .deadline_us = request_deadline(r),
                                            .write = write_predictions,
                                            .free_context = free_request,
                                            .context = q };
@@ -123,33 +122,32 @@ static enum err_code metadata(struct request *r, struct err *e)
 #define LABEL "/v1/models/{m}/labels/{l}"
 
 const struct route routes_tfs[] = {
-    { "POST", ONE ":predict", BODY_TENSORS, RUN_SCORE, NULL, predict,
+    { "POST", ONE ":predict", BODY_TENSORS, RUN_SCORE, predict,
       "Classify pictures or prepared tensors with the production version", ACCESS_SCORE },
-    { "POST", VERSION ":predict", BODY_TENSORS, RUN_TASK, NULL, predict,
+    { "POST", VERSION ":predict", BODY_TENSORS, RUN_TASK, predict,
       "Classify pictures or prepared tensors with one version", ACCESS_SCORE },
-    { "POST", LABEL ":predict", BODY_TENSORS, RUN_TASK, NULL, predict,
+    { "POST", LABEL ":predict", BODY_TENSORS, RUN_TASK, predict,
       "Classify pictures or prepared tensors with the version of an alias", ACCESS_SCORE },
-    { "POST", ONE ":classify", BODY_TENSORS, RUN_INLINE, NULL, wrong_method,
+    { "POST", ONE ":classify", BODY_TENSORS, RUN_INLINE, wrong_method,
       "Refused: the signatures are for prediction", ACCESS_SCORE },
-    { "POST", VERSION ":classify", BODY_TENSORS, RUN_INLINE, NULL, wrong_method,
+    { "POST", VERSION ":classify", BODY_TENSORS, RUN_INLINE, wrong_method,
       "Refused: the signatures are for prediction", ACCESS_SCORE },
-    { "POST", LABEL ":classify", BODY_TENSORS, RUN_INLINE, NULL, wrong_method,
+    { "POST", LABEL ":classify", BODY_TENSORS, RUN_INLINE, wrong_method,
       "Refused: the signatures are for prediction", ACCESS_SCORE },
-    { "POST", ONE ":regress", BODY_TENSORS, RUN_INLINE, NULL, wrong_method,
+    { "POST", ONE ":regress", BODY_TENSORS, RUN_INLINE, wrong_method,
       "Refused: the signatures are for prediction", ACCESS_SCORE },
-    { "POST", VERSION ":regress", BODY_TENSORS, RUN_INLINE, NULL, wrong_method,
+    { "POST", VERSION ":regress", BODY_TENSORS, RUN_INLINE, wrong_method,
       "Refused: the signatures are for prediction", ACCESS_SCORE },
-    { "POST", LABEL ":regress", BODY_TENSORS, RUN_INLINE, NULL, wrong_method,
+    { "POST", LABEL ":regress", BODY_TENSORS, RUN_INLINE, wrong_method,
       "Refused: the signatures are for prediction", ACCESS_SCORE },
-    { "GET", ONE, BODY_NONE, RUN_TASK, NULL, status, "The status of every version", ACCESS_SCORE },
-    { "GET", VERSION, BODY_NONE, RUN_TASK, NULL, status, "The status of a version", ACCESS_SCORE },
-    { "GET", LABEL, BODY_NONE, RUN_TASK, NULL, status, "The status of an alias's version",
+    { "GET", ONE, BODY_NONE, RUN_TASK, status, "The status of every version", ACCESS_SCORE },
+    { "GET", VERSION, BODY_NONE, RUN_TASK, status, "The status of a version", ACCESS_SCORE },
+    { "GET", LABEL, BODY_NONE, RUN_TASK, status, "The status of an alias's version", ACCESS_SCORE },
+    { "GET", ONE "/metadata", BODY_NONE, RUN_TASK, metadata, "The production version's signatures",
       ACCESS_SCORE },
-    { "GET", ONE "/metadata", BODY_NONE, RUN_TASK, NULL, metadata,
-      "The production version's signatures", ACCESS_SCORE },
-    { "GET", VERSION "/metadata", BODY_NONE, RUN_TASK, NULL, metadata, "A version's signatures",
+    { "GET", VERSION "/metadata", BODY_NONE, RUN_TASK, metadata, "A version's signatures",
       ACCESS_SCORE },
-    { "GET", LABEL "/metadata", BODY_NONE, RUN_TASK, NULL, metadata,
+    { "GET", LABEL "/metadata", BODY_NONE, RUN_TASK, metadata,
       "The signatures of an alias's version", ACCESS_SCORE },
     { 0 },
 };

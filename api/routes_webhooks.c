@@ -95,9 +95,9 @@ static enum err_code deliveries(struct request *r, struct err *e)
 {
     int64_t limit = LIST_DEFAULT;
     json_t *all;
-    enum err_code code = request_query_int(r, "limit", 1, WEBHOOK_DELIVERIES_KEPT, &limit, e);
-    if (!code)
-        code = webhooks_deliveries(state_of(r), request_param(r, "w"), (int)limit, &all, e);
+    request_query_int(r, "limit", &limit);
+    enum err_code code =
+        webhooks_deliveries(state_of(r), request_param(r, "w"), (int)limit, &all, e);
     return code ? code : reply_list(&r->reply, "deliveries", all, e);
 }
 
@@ -112,7 +112,7 @@ static enum err_code redeliver(struct request *r, struct err *e)
 {
     int64_t n = 0;
     json_t *one;
-    if (request_int("delivery", request_param(r, "n"), 1, INT64_MAX, &n, e))
+    if (!request_number(r, "n", &n))
         return err_set(e, ERR_DELIVERY_UNKNOWN, "\"%.40s\" is no number of a delivery",
                        request_param(r, "n"));
     enum err_code code = webhooks_redeliver(state_of(r), request_param(r, "w"), n, r->who, &one, e);
@@ -120,18 +120,17 @@ static enum err_code redeliver(struct request *r, struct err *e)
 }
 
 const struct route routes_webhooks[] = {
-    { "POST", "/api/v1/webhooks", BODY_JSON, RUN_TASK, "", create, "Have events sent to a URL",
+    { "POST", "/api/v1/webhooks", BODY_JSON, RUN_TASK, create, "Have events sent to a URL",
       ACCESS_ADMIN },
-    { "GET", "/api/v1/webhooks", BODY_NONE, RUN_TASK, "", list, "List webhooks", ACCESS_ADMIN },
-    { "GET", "/api/v1/webhooks/{w}", BODY_NONE, RUN_TASK, "", show, "Show a webhook",
+    { "GET", "/api/v1/webhooks", BODY_NONE, RUN_TASK, list, "List webhooks", ACCESS_ADMIN },
+    { "GET", "/api/v1/webhooks/{w}", BODY_NONE, RUN_TASK, show, "Show a webhook", ACCESS_ADMIN },
+    { "DELETE", "/api/v1/webhooks/{w}", BODY_NONE, RUN_TASK, remove_one, "Remove a webhook",
       ACCESS_ADMIN },
-    { "DELETE", "/api/v1/webhooks/{w}", BODY_NONE, RUN_TASK, "", remove_one, "Remove a webhook",
+    { "POST", "/api/v1/webhooks/{w}/ping", BODY_NONE, RUN_TASK, ping, "Send a webhook a test",
       ACCESS_ADMIN },
-    { "POST", "/api/v1/webhooks/{w}/ping", BODY_JSON_OPTIONAL, RUN_TASK, "", ping,
-      "Send a webhook a test", ACCESS_ADMIN },
-    { "GET", "/api/v1/webhooks/{w}/deliveries", BODY_NONE, RUN_TASK, "limit", deliveries,
+    { "GET", "/api/v1/webhooks/{w}/deliveries", BODY_NONE, RUN_TASK, deliveries,
       "List what a webhook was sent", ACCESS_ADMIN },
-    { "POST", "/api/v1/webhooks/{w}/deliveries/{n}/redeliver", BODY_JSON_OPTIONAL, RUN_TASK, "",
-      redeliver, "Send a delivery again", ACCESS_ADMIN },
+    { "POST", "/api/v1/webhooks/{w}/deliveries/{n}/redeliver", BODY_NONE, RUN_TASK, redeliver,
+      "Send a delivery again", ACCESS_ADMIN },
     { 0 },
 };

@@ -1,5 +1,6 @@
 #include "api/score_body.h"
 
+#include "api/contract.h"
 #include "api/media.h"
 #include "data/base/cleanup.h"
 #include "data/base/json.h"
@@ -44,6 +45,9 @@ static enum err_code from_json(struct request *r, struct err *e)
     blank_lines(&r->body);
     CLEANUP(json_decref_p) json_t *body = NULL;
     enum err_code code = json_read((const char *)r->body.data, r->body.len, &body, e);
+    if (code)
+        return code;
+    code = contract_check_body(r->server->contract, r->match.route, body, e);
     if (code)
         return code;
     const char *data = NULL;

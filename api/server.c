@@ -1,10 +1,12 @@
 #include "api/server.h"
 
+#include "api/contract.h"
 #include "api/core.h"
 #include "api/dispatch.h"
 #include "api/event_stream.h"
 #include "api/http_meters.h"
 #include "api/listen.h"
+#include "api/openapi.h"
 #include "api/request.h"
 #include "api/spans.h"
 #include "daemon/bell.h"
@@ -227,6 +229,9 @@ static enum err_code start_parts(struct server *s, struct err *e)
 {
     enum err_code code = resolve_import_root(s, e);
     if (!code)
+        code = contract_new(openapi_json, (size_t)(openapi_json_end - openapi_json), s->routes,
+                            &s->contract, e);
+    if (!code)
         code = http_meters_new(&s->meters, e);
     if (!code)
         code = log_queue_new(&s->log, e);
@@ -326,6 +331,7 @@ void server_free(struct server *s)
     spans_free(s->spans);
     log_queue_free(s->log);
     meters_free(s->meters);
+    contract_free(s->contract);
     free(s->import_root);
     pthread_cond_destroy(&s->idle);
     pthread_mutex_destroy(&s->mu);

@@ -100,7 +100,7 @@ class Schema:
             return [] if re.search(rule, value) else [f"{where}: {value!r:.80} is not {rule}"]
         known = {"required", "properties", "additionalProperties", "items", "minimum", "maximum", "pattern",
                  "minLength", "maxLength", "description", "format", "default", "contentEncoding",
-                 "contentMediaType"}
+                 "contentMediaType", "x-kennel-code", "examples"}
         return [] if key in known else [f"{where}: unknown keyword {key} in the schema"]
 
     def operation(self, method, path):
@@ -124,7 +124,8 @@ class Schema:
             return self.check_content(self.resolve(responses[str(reply.status)]), reply)
         if reply.status < 400:
             return [f"status {reply.status} is not described"]
-        return self.check_content(self.resolve(responses["default"]), reply)
+        described = responses.get(f"{reply.status // 100}XX", responses["default"])
+        return self.check_content(self.resolve(described), reply)
 
     def check_content(self, response, reply):
         found = [f"header {name} is missing" for name in response.get("headers", {})

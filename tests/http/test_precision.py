@@ -51,10 +51,10 @@ class Precision(Case):
         self.assertEqual(self.answer({"version": 1}), rounded)
 
     def test_refusals(self):
-        for recipe, code in (({"precision": "int4"}, "recipe"), ({"precision": 8}, "json_type"),
+        for recipe, code in (({"precision": "int4"}, "field_range"), ({"precision": 8}, "json_type"),
                              ({"precision_margin": 2}, "field_range")):
             reply = self.daemon.post(f"{V1}/models/colors/retrain", {"recipe": recipe})
-            self.assertEqual((reply.status, reply.code), (422 if code == "recipe" else 400, code), reply.body)
+            self.assertEqual((reply.status, reply.code), (400, code), reply.body)
 
 
 if __name__ == "__main__":

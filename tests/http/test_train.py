@@ -95,7 +95,7 @@ class Train(Case):
         self.daemon.healthy()
 
     def test_refusals(self):
-        for recipe, code, said in (({"mode": "finetune"}, "recipe", "finetune"), ("holiday", "json_type", "workshop"),
+        for recipe, code, said in (({"mode": "finetune"}, "field_range", "finetune"), ("holiday", "field_range", "workshop"),
                                    ({"mode": "fine_tune", "cut": "r1"}, "field_unknown", "cut"),
                                    ({"mode": "fine_tune", "epochs": 0}, "field_range", "epochs"),
                                    ({"mode": "scratch", "preset": "workshop"}, "recipe", "workshop")):

@@ -17,21 +17,21 @@ static enum err_code nothing(struct request *r, struct err *e)
 }
 
 static const struct route first[] = {
-    { "GET", "/", BODY_NONE, RUN_INLINE, NULL, nothing, "root", ACCESS_SCORE },
-    { "GET", "/a", BODY_NONE, RUN_INLINE, "", nothing, "a", ACCESS_SCORE },
-    { "GET", "/b/fixed", BODY_NONE, RUN_INLINE, NULL, nothing, "fixed", ACCESS_SCORE },
-    { "POST", "/a", BODY_JSON, RUN_TASK, "one two", nothing, "make a", ACCESS_SCORE },
+    { "GET", "/", BODY_NONE, RUN_INLINE, nothing, "root", ACCESS_SCORE },
+    { "GET", "/a", BODY_NONE, RUN_INLINE, nothing, "a", ACCESS_SCORE },
+    { "GET", "/b/fixed", BODY_NONE, RUN_INLINE, nothing, "fixed", ACCESS_SCORE },
+    { "POST", "/a", BODY_JSON, RUN_TASK, nothing, "make a", ACCESS_SCORE },
     { 0 },
 };
 static const struct route second[] = {
-    { "GET", "/a/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "one a", ACCESS_SCORE },
-    { "GET", "/a/{x}/b/{y}", BODY_NONE, RUN_INLINE, NULL, nothing, "a's b", ACCESS_SCORE },
-    { "GET", "/a/special", BODY_NONE, RUN_INLINE, NULL, nothing, "special", ACCESS_SCORE },
-    { "GET", "/b/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "one b", ACCESS_SCORE },
-    { "DELETE", "/a/{x}", BODY_NONE, RUN_INLINE, NULL, nothing, "remove", ACCESS_SCORE },
-    { "POST", "/a/{x}:do", BODY_NONE, RUN_INLINE, NULL, nothing, "do a", ACCESS_SCORE },
-    { "POST", "/a/{x}:undo", BODY_NONE, RUN_INLINE, NULL, nothing, "undo a", ACCESS_SCORE },
-    { "POST", "/a/{x}/b/{y}:do", BODY_NONE, RUN_INLINE, NULL, nothing, "do a's b", ACCESS_SCORE },
+    { "GET", "/a/{x}", BODY_NONE, RUN_INLINE, nothing, "one a", ACCESS_SCORE },
+    { "GET", "/a/{x}/b/{y}", BODY_NONE, RUN_INLINE, nothing, "a's b", ACCESS_SCORE },
+    { "GET", "/a/special", BODY_NONE, RUN_INLINE, nothing, "special", ACCESS_SCORE },
+    { "GET", "/b/{x}", BODY_NONE, RUN_INLINE, nothing, "one b", ACCESS_SCORE },
+    { "DELETE", "/a/{x}", BODY_NONE, RUN_INLINE, nothing, "remove", ACCESS_SCORE },
+    { "POST", "/a/{x}:do", BODY_NONE, RUN_INLINE, nothing, "do a", ACCESS_SCORE },
+    { "POST", "/a/{x}:undo", BODY_NONE, RUN_INLINE, nothing, "undo a", ACCESS_SCORE },
+    { "POST", "/a/{x}/b/{y}:do", BODY_NONE, RUN_INLINE, nothing, "do a's b", ACCESS_SCORE },
     { 0 },
 };
 static const struct route *const tables[] = { first, second, NULL };
@@ -120,19 +120,6 @@ static void test_path_limit(void **state)
     assert_string_equal(find("GET", path), "route_unknown");
 }
 
-static void test_query(void **state)
-{
-    (void)state;
-    const struct route *any = &first[0], *none = &first[1], *two = &first[3];
-    assert_true(route_allows_query(any, "x"));
-    assert_false(route_allows_query(none, "x"));
-    assert_false(route_allows_query(none, ""));
-    assert_true(route_allows_query(two, "one"));
-    assert_true(route_allows_query(two, "two"));
-    assert_false(route_allows_query(two, "tw"));
-    assert_false(route_allows_query(two, "one two"));
-}
-
 /* No two routes of the server's own stand in each other's way. */
 static void test_own_routes(void **state)
 {
@@ -155,8 +142,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_literals),   cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_unknown),    cmocka_unit_test(test_method_not_allowed),
-        cmocka_unit_test(test_path_limit), cmocka_unit_test(test_query),
-        cmocka_unit_test(test_own_routes), cmocka_unit_test(test_verbs),
+        cmocka_unit_test(test_path_limit), cmocka_unit_test(test_own_routes),
+        cmocka_unit_test(test_verbs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
