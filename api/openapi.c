@@ -11,3 +11,6 @@
 
 EMBED(openapi_json, "openapi.json");
 EMBED(swagger_json, "swagger.json");
+EMBED(docs_html, "docs/docs.html");
+EMBED(docs_css, "docs/docs.css");
+EMBED(docs_js, "docs/docs.js");

@@ -56,6 +56,35 @@ static enum err_code swagger(struct request *r, struct err *e)
     return ERR_OK;
 }
 
+/* The page asks nobody but this server, and runs and shows nothing that is not in its three files.
+ */
+static enum err_code page(struct request *r, const char *type, const char *text, const char *end)
+{
+    reply_fixed(&r->reply, 200, type, text, (size_t)(end - text));
+    reply_header(&r->reply, "Content-Security-Policy",
+                 "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+                 "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    return ERR_OK;
+}
+
+static enum err_code docs(struct request *r, struct err *e)
+{
+    (void)e;
+    return page(r, "text/html", docs_html, docs_html_end);
+}
+
+static enum err_code docs_style(struct request *r, struct err *e)
+{
+    (void)e;
+    return page(r, "text/css", docs_css, docs_css_end);
+}
+
+static enum err_code docs_script(struct request *r, struct err *e)
+{
+    (void)e;
+    return page(r, "text/javascript", docs_js, docs_js_end);
+}
+
 const struct route routes_system[] = {
     { "GET", "/", BODY_NONE, RUN_INLINE, healthy, "Healthy", ACCESS_PUBLIC },
     { "GET", "/livez", BODY_NONE, RUN_INLINE, livez, "Is the process alive", ACCESS_PUBLIC },
@@ -64,6 +93,12 @@ const struct route routes_system[] = {
     { "GET", "/openapi.json", BODY_NONE, RUN_INLINE, openapi, "This description, OpenAPI 3.1",
       ACCESS_PUBLIC },
     { "GET", "/swagger.json", BODY_NONE, RUN_INLINE, swagger, "The scoring routes, Swagger 2.0",
+      ACCESS_PUBLIC },
+    { "GET", "/docs", BODY_NONE, RUN_INLINE, docs, "This description, to read and to try",
+      ACCESS_PUBLIC },
+    { "GET", "/docs/docs.css", BODY_NONE, RUN_INLINE, docs_style, "How that page looks",
+      ACCESS_PUBLIC },
+    { "GET", "/docs/docs.js", BODY_NONE, RUN_INLINE, docs_script, "What that page does",
       ACCESS_PUBLIC },
     { 0 },
 };

@@ -33,6 +33,8 @@ struct command {
 
 /* One table a file, each ended by an empty row. */
 extern const struct command commands_status[];
+extern const struct command commands_api[];
+extern const struct command commands_watch[];
 extern const struct command commands_dataset[];
 extern const struct command commands_backbone[];
 extern const struct command commands_explain[];

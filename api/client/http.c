@@ -177,8 +177,10 @@ static enum outcome report(const struct http_reply *r)
         return DONE;
     const char *code = json_string_value(json_object_get(r->json, "code"));
     const char *detail = json_string_value(json_object_get(r->json, "detail"));
-    if (!code) {
-        fprintf(stderr, "kennel: the server answered with status %ld\n", r->status);
+    if (!code) { /* another protocol's form has its text alone */
+        const char *text = json_string_value(json_object_get(r->json, "error"));
+        fprintf(stderr, "kennel: the server answered with status %ld%s%s\n", r->status,
+                text ? ": " : "", text ? text : "");
         return FAILED;
     }
     fprintf(stderr, "kennel: %s (%s)\n", detail ? detail : "", code);
@@ -279,6 +281,24 @@ enum outcome http_call_json(struct http *h, const char *method, json_t *json,
     json_decref(json);
     buf_fini(&text);
     return outcome;
+}
+
+enum outcome http_call_at(struct http *h, const char *method, const struct http_body *body,
+                          struct http_reply *ret, const char *path)
+{
+    *ret = (struct http_reply){ 0 };
+    buf_init(&ret->body, REPLY_MAX);
+    char url[URL_MAX];
+    size_t root = strlen(h->url);
+    while (root && h->url[root - 1] == '/')
+        root--;
+    bool sane = path[0] == '/';
+    for (const char *c = path; *c; c++)
+        sane = sane && *c > ' ' && *c < 0x7f;
+    if (sane && (size_t)snprintf(url, sizeof url, "%.*s%s", (int)root, h->url, path) < sizeof url)
+        return perform(h, method, url, body, ret);
+    fprintf(stderr, "kennel: \"%.100s\" is no path: it begins with / and has no blanks\n", path);
+    return USAGE;
 }
 
 /* -- download -------------------------------------------------------------------------------------

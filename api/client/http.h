@@ -52,6 +52,9 @@ enum outcome http_call(struct http *h, const char *method, const struct http_bod
 enum outcome http_call_json(struct http *h, const char *method, json_t *json,
                             struct http_reply *ret, const char *path, ...)
     __attribute__((format(printf, 5, 6)));
+/* The same with a path as it stands, query and all. USAGE when it is none. */
+enum outcome http_call_at(struct http *h, const char *method, const struct http_body *body,
+                          struct http_reply *ret, const char *path);
 /* The body goes to the file. */
 enum outcome http_download(struct http *h, FILE *to, struct progress *progress, const char *path,
                            va_list ap) __attribute__((format(printf, 4, 0)));

@@ -20,13 +20,29 @@ const struct flag global_flags[] = {
 };
 
 const struct command *const command_tables[] = {
-    commands_status,    commands_dataset,    commands_backbone,
-    commands_model,     commands_explain,    commands_job,
-    commands_version,   commands_promotion,  commands_alias,
-    commands_events,    commands_webhook,    commands_schedule,
-    commands_score,     commands_key,        commands_lineage,
-    commands_rollout,   commands_feedback,   commands_backup,
-    commands_retention, commands_completion, NULL,
+    commands_status,
+    commands_dataset,
+    commands_backbone,
+    commands_model,
+    commands_explain,
+    commands_job,
+    commands_version,
+    commands_promotion,
+    commands_alias,
+    commands_events,
+    commands_webhook,
+    commands_schedule,
+    commands_score,
+    commands_key,
+    commands_lineage,
+    commands_rollout,
+    commands_feedback,
+    commands_backup,
+    commands_retention,
+    commands_api,
+    commands_watch,
+    commands_completion,
+    NULL,
 };
 
 static void print_flags(FILE *to, const struct flag *flags)
