@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-enum { WAIT_MAX_SECONDS = 60 };
-
 /* *ret_same: it is the one that the follower has; then there is no reply yet. */
 static enum err_code reply_catalog(struct request *r, bool *ret_same, struct err *e)
 {
@@ -53,9 +51,8 @@ static enum err_code catalog(struct request *r, struct err *e)
 {
     int64_t wait = 0;
     bool same = false;
-    enum err_code code = request_query_int(r, "wait", 0, WAIT_MAX_SECONDS, &wait, e);
-    if (!code)
-        code = reply_catalog(r, &same, e);
+    request_query_int(r, "wait", &wait);
+    enum err_code code = reply_catalog(r, &same, e);
     if (code || !same || !wait)
         return code;
     reply_reset(&r->reply);
@@ -95,12 +92,12 @@ static enum err_code list(struct request *r, struct err *e)
 }
 
 const struct route routes_follow[] = {
-    { "GET", "/api/v1/catalog", BODY_NONE, RUN_TASK, "wait", catalog,
+    { "GET", "/api/v1/catalog", BODY_NONE, RUN_TASK, catalog,
       "What followers serve, or wait until it changes", ACCESS_TRAIN },
-    { "GET", "/api/v1/follower", BODY_NONE, RUN_TASK, "", follower, "How a follower stands",
+    { "GET", "/api/v1/follower", BODY_NONE, RUN_TASK, follower, "How a follower stands",
       ACCESS_SCORE },
-    { "POST", "/api/v1/followers/{id}/reports", BODY_JSON, RUN_TASK, "", report,
+    { "POST", "/api/v1/followers/{id}/reports", BODY_JSON, RUN_TASK, report,
       "Take what a follower answered and was told", ACCESS_TRAIN },
-    { "GET", "/api/v1/followers", BODY_NONE, RUN_TASK, "", list, "List followers", ACCESS_TRAIN },
+    { "GET", "/api/v1/followers", BODY_NONE, RUN_TASK, list, "List followers", ACCESS_TRAIN },
     { 0 },
 };

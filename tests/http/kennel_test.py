@@ -2,7 +2,9 @@
 whose replies are checked against /openapi.json, small pictures and archives made here.
 
 Only Python's standard library. Environment: KENNELD and KENNEL (the programs), KENNEL_SOURCE (this source
-tree), KENNEL_SHARED (real pictures and backbones, may be absent).
+tree), KENNEL_SHARED (real pictures and backbones, may be absent), KENNEL_PRISM (the program of
+@stoplight/prism-cli: then whatever may pass through a proxy that reads whole replies goes through `prism proxy
+--errors`, which checks them against /openapi.json with an implementation that is not ours).
 """
 import atexit
 import http.client
@@ -28,6 +30,7 @@ KENNELD = os.environ.get("KENNELD", "kenneld")
 KENNEL = os.environ.get("KENNEL", "kennel")
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHARED = os.environ.get("KENNEL_SHARED", "")
+PRISM = os.environ.get("KENNEL_PRISM", "")
 SKIPPED = 77
 V1 = "/api/v1"
 
@@ -194,8 +197,10 @@ class Daemon:
         if not self.listening.wait(60) or not self.port:
             self.kill()
             raise RuntimeError("kenneld did not start: " + "".join(self.log))
-        self.schema = None
+        self.schema = self.proxy = None
         self.schema = Schema(self.request("GET", "/openapi.json").json)
+        if PRISM:
+            self.proxy = Prism(self)
 
     def read_log(self):
         self.port = None
@@ -224,6 +229,8 @@ class Daemon:
         if isinstance(body, (dict, list)):
             body = json.dumps(body)
         own = connection is None
+        if self.proxy and own and self.proxy.takes(method, path, body):
+            connection = self.proxy.connect()
         connection = connection or self.connect()
         try:
             connection.request(method, path, body, headers or {})
@@ -232,6 +239,8 @@ class Daemon:
         finally:
             if own:
                 connection.close()
+        if self.proxy:
+            self.proxy.check(method, path, reply)
         if self.schema:
             wrong = self.schema.check(method, path.split("?")[0], reply)
             assert not wrong, f"{method} {path}: {wrong} in {reply}"
@@ -256,6 +265,8 @@ class Daemon:
         raise AssertionError(f"job {job} does not end: {reply}")
 
     def kill(self):
+        if self.proxy:
+            self.proxy.stop()
         self.process.kill()
         self.process.wait()
         self.reader.join()
@@ -263,6 +274,8 @@ class Daemon:
 
     def stop(self, keep=False):
         """Ends it as an operator would; whatever a sanitizer said fails the test."""
+        if self.proxy:
+            self.proxy.stop()
         self.process.send_signal(signal.SIGTERM)
         try:
             status = self.process.wait(60)
@@ -274,6 +287,55 @@ class Daemon:
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
         assert status == 0, f"kenneld ended with {status}: " + "".join(self.log[-50:])
+
+
+class Prism:
+    """`prism proxy --errors` before a daemon. It reads replies as text and whole, and parses what it sends on, so that
+    streams, files and bodies that are no JSON go around it; so do operations that no document has."""
+
+    def __init__(self, daemon):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.daemon = daemon
+        self.document = os.path.join(daemon.folder, "openapi.json")
+        with open(self.document, "w") as file:
+            json.dump(daemon.schema.document, file)
+        self.process = subprocess.Popen(
+            [PRISM, "proxy", "--errors", "--validate-request", "false", "--port", str(self.port), self.document,
+             daemon.url], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        atexit.register(self.process.kill)
+        until(self.listens, 60)
+
+    def listens(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def takes(self, method, path, body):
+        operation = self.daemon.schema.operation(method, path.split("?")[0])
+        if operation is None or method == "HEAD":
+            return False
+        kinds = {kind for reply in operation["responses"].values()
+                 for kind in self.daemon.schema.resolve(reply).get("content", {})}
+        plain = all("json" in kind or kind == "text/plain" for kind in kinds)
+        try:
+            return plain and (body is None or isinstance(json.loads(body), (dict, list)))
+        except ValueError:
+            return False
+
+    def check(self, method, path, reply):
+        if b"stoplight.io/prism/errors" in reply.body:
+            raise AssertionError(f"prism: {method} {path}: {reply.body.decode()}")
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
 
 
 class Case(unittest.TestCase):

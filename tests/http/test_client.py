@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import unittest
 
-from kennel_test import KENNEL, V1, Case, color_files, make_model, png, tar, tiny_backbone
+from kennel_test import KENNEL, PRISM, V1, Case, color_files, make_model, png, tar, tiny_backbone
 
 DONE, USAGE, REJECTED, FAILED, UNREACHABLE = 0, 2, 3, 4, 5
 
@@ -137,6 +137,7 @@ class Client(Case):
         self.kennel("job", "wait", "none", status=FAILED)
         self.assertIn("jobs", self.kennel("status").stdout)
 
+    @unittest.skipIf(PRISM, "the proxy writes JSON anew")
     def test_json_is_the_servers_own(self):
         run = self.kennel("dataset", "list", "--json")
         self.assertEqual(run.stdout.encode(), self.daemon.request("GET", f"{V1}/datasets").body)

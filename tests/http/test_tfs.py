@@ -5,7 +5,7 @@ import json
 import struct
 import unittest
 
-from kennel_test import V1, Case, make_model, png
+from kennel_test import PRISM, V1, Case, make_model, png
 
 PICTURES = [png(41, 37, color, 77) for color in ((198, 62, 52), (62, 185, 72), (52, 72, 205))]
 B64 = [{"b64": base64.b64encode(p).decode()} for p in PICTURES]
@@ -52,6 +52,7 @@ class Predict(Case):
         for inputs in (B64, {"image_bytes": B64}):
             self.assertEqual(self.predict({"inputs": inputs}).json, {"outputs": self.wanted})
 
+    @unittest.skipIf(PRISM, "the proxy writes JSON anew")
     def test_bytes_of_the_answer(self):
         text = self.predict({"instances": B64[:1]}).body.decode()
         self.assertEqual(text, '{\n    "predictions": [[%s]]\n}\n' % ", ".join(map(repr, self.wanted[0])))
