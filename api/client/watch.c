@@ -115,7 +115,8 @@ static enum outcome add_rollouts(const struct watch *w, json_t *to)
                 http_call(w->c->http, "GET", NULL, &reply, "/api/v1/models/%s/rollout", model);
         else
             break;
-        json_array_append(to, reply.json);
+        if (reply.json && json_is_null(json_object_get(reply.json, "ended")))
+            json_array_append(to, reply.json);
         http_reply_fini(&reply);
     }
     return outcome;
