@@ -186,6 +186,7 @@ class Daemon:
         self.folder = tempfile.mkdtemp(prefix="kennel-test-")
         self.state = state or os.path.join(self.folder, "state")
         self.log = []
+        self.schema = self.proxy = None
         self.listening = threading.Event()
         self.process = subprocess.Popen(
             [KENNELD, "--state", self.state, "--listen", "127.0.0.1:0", *options],
@@ -197,7 +198,6 @@ class Daemon:
         if not self.listening.wait(60) or not self.port:
             self.kill()
             raise RuntimeError("kenneld did not start: " + "".join(self.log))
-        self.schema = self.proxy = None
         self.schema = Schema(self.request("GET", "/openapi.json").json)
         if PRISM:
             self.proxy = Prism(self)
