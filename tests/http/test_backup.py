@@ -201,8 +201,7 @@ class Backup(unittest.TestCase):
                 file.write(data[:1])
         self.assertNotEqual(told.returncode, 0)
         self.assertEqual(os.listdir(self.folder), [])
-        self.assertTrue(any("backup_broken_off" in line and os.path.basename(name) in line
-                            for line in self.daemon.log))
+        until(lambda: any("backup_broken_off" in line and os.path.basename(name) in line for line in self.daemon.log))
 
     def test_a_client_that_goes_away(self):
         with self.daemon.socket() as s:
