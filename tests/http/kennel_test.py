@@ -326,7 +326,7 @@ class Prism:
         plain = all("json" in kind or kind == "text/plain" for kind in kinds)
         try:
             return plain and (body is None or isinstance(json.loads(body), (dict, list)))
-        except (ValueError, RecursionError):
+        except (TypeError, ValueError, RecursionError):  # streamed, no JSON, nested too deep
             return False
 
     def check(self, method, path, reply):

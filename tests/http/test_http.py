@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from kennel_test import KENNELD, V1, Case, Daemon, color_files, make_model, png, tar, tiny_backbone, until
+from kennel_test import KENNELD, PRISM, V1, Case, Daemon, color_files, make_model, png, tar, tiny_backbone, until
 
 JSON_MAX = 1 << 20
 
@@ -33,6 +33,7 @@ class Routing(Case):
         self.assertEqual(self.daemon.request("GET", "/livez").status, 200)
         self.assertEqual(self.daemon.get("/readyz"), {"ready": True, "default_model": None})
 
+    @unittest.skipIf(PRISM, "the proxy writes JSON anew")
     def test_head_is_get_without_body(self):
         for path in ("/", "/openapi.json", f"{V1}/datasets"):
             get, head = self.daemon.request("GET", path), self.daemon.request("HEAD", path)
@@ -126,6 +127,7 @@ class Connections(Case):
             sock.sendall(one * 4 + last)
             self.assertEqual(read_all(sock).count(b"\r\n\r\nHealthy"), 5)
 
+    @unittest.skipIf(PRISM, "the proxy keeps connections of its own")
     def test_half_a_request_is_closed(self):
         with self.daemon.socket() as head, self.daemon.socket() as body:
             head.sendall(b"GET / HTT")
