@@ -1,5 +1,4 @@
 /* Pictures in, labels out: the workshop's contract and ours. */
-#include "api/ident.h"
 #include "api/request.h"
 #include "api/routes.h"
 #include "api/score_body.h"
@@ -17,8 +16,7 @@ static enum err_code write_workshop(struct request *r, const struct score_result
 static enum err_code write_predictions(struct request *r, const struct score_result *result,
                                        struct err *e)
 {
-    enum err_code code = ident_random(r->prediction_id, e);
-    return code ? code : score_reply_predictions(result, r->prediction_id, &r->reply.body, e);
+    return score_reply_predictions(result, r->prediction_id, &r->reply.body, e);
 }
 
 static void finish(struct request *r, const struct score_result *result,
@@ -40,9 +38,11 @@ static void finish(struct request *r, const struct score_result *result,
         r->reply.type = "application/json";
         version_choice_tell(r, result->version);
     }
-    const struct buf *picture = r->picture.len ? &r->picture : &r->body;
-    version_choice_answered(r, result, SCORE_PICTURE, picture->data, picture->len,
-                            r->prediction_id[0] ? r->prediction_id : NULL);
+    const struct buf *sent = r->picture.len ? &r->picture : &r->body;
+    const struct version_choice_picture picture = { .input = SCORE_PICTURE,
+                                                    .bytes = sent->data,
+                                                    .len = sent->len };
+    version_choice_answered(r, result, &picture);
     request_finish(r);
 }
 
@@ -68,6 +68,11 @@ static enum err_code submit(struct request *r, const char *model, int64_t versio
         return code;
     if (!ref)
         return ERR_OK; /* a task thread will call again */
+    code = version_choice_name(r, e);
+    if (code) {
+        serve_release(ref);
+        return code;
+    }
     struct score_request q = { .ref = ref,
                                .bytes = picture->data,
                                .len = picture->len,

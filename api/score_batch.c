@@ -85,7 +85,10 @@ static void done(void *context, const struct score_result *result)
     if (p->place == 0) /* stands for all */
         request_scored(j->plan.request, result);
     const struct score_item *item = &j->plan.items[p->place];
-    version_choice_answered(j->plan.request, result, item->input, item->bytes, item->len, NULL);
+    const struct version_choice_picture picture = {
+        .input = item->input, .bytes = item->bytes, .len = item->len, .place = p->place
+    };
+    version_choice_answered(j->plan.request, result, &picture);
     if (result->code) {
         struct err e = result->err;
         e.code = result->code;
@@ -148,6 +151,8 @@ enum err_code score_batch_submit(const struct score_batch_plan *plan, struct err
 {
     CLEANUP(joined_free_p) struct joined *j = NULL;
     enum err_code r = joined_new(plan, &j, e);
+    if (!r)
+        r = version_choice_name(plan->request, e);
     if (r)
         return r;
     /* Whoever is told last may free the batch before this returns. */

@@ -93,13 +93,22 @@ enum err_code version_choice_borrow(struct request *r, const char *model, int64_
     return ERR_OK;
 }
 
-void version_choice_answered(struct request *r, const struct score_result *result,
-                             enum score_input input, const void *bytes, size_t len, const char *id)
+enum err_code version_choice_name(struct request *r, struct err *e)
 {
-    const struct traffic_answer a = {
-        .id = id, .result = result, .input = input, .bytes = bytes, .len = len
-    };
-    if (id && !result->code)
+    return ident_random(r->prediction_id, e);
+}
+
+void version_choice_answered(const struct request *r, const struct score_result *result,
+                             const struct version_choice_picture *picture)
+{
+    char id[PREDICTION_ID + 1];
+    snprintf(id, sizeof id, picture->place ? "%s-%d" : "%s", r->prediction_id, picture->place);
+    const struct traffic_answer a = { .id = id,
+                                      .result = result,
+                                      .input = picture->input,
+                                      .bytes = picture->bytes,
+                                      .len = picture->len };
+    if (!result->code)
         predictions_add(r->server->parts.predictions, id, result->model, result->version,
                         result->predictions[0].label, result->predictions[0].probability);
     traffic_answered(r->server->parts.traffic, &a);
@@ -108,4 +117,5 @@ void version_choice_answered(struct request *r, const struct score_result *resul
 void version_choice_tell(struct request *r, int64_t version)
 {
     reply_header(&r->reply, "X-Kennel-Version", "%" PRId64, version);
+    reply_header(&r->reply, "X-Kennel-Prediction-Id", "%s", r->prediction_id);
 }

@@ -3,7 +3,8 @@
  * A version in the path, else what the header X-Kennel-Version or the query's alias says (a number,
  * or an alias), else production, or a rollout's canary for its share of the clients: by the header
  * X-Kennel-Client, else by the key's name, else by chance. The reply says which one it was in
- * X-Kennel-Version. Threads: the handlers'. */
+ * X-Kennel-Version, and in X-Kennel-Prediction-Id under what name lineage and feedback know it.
+ * Threads: the handlers'. */
 #ifndef KENNEL_VERSION_CHOICE_H
 #define KENNEL_VERSION_CHOICE_H
 
@@ -16,11 +17,20 @@
  * differ. */
 enum err_code version_choice_borrow(struct request *r, const char *model, int64_t version,
                                     struct serve_ref **ret, struct err *e) MUST_USE;
-/* A picture was answered: kept under id (NULL: it has none) and mirrored where a rollout wants it.
- * Before the request is finished. */
-void version_choice_answered(struct request *r, const struct score_result *result,
-                             enum score_input input, const void *bytes, size_t len, const char *id);
-/* On the reply, which has been written. */
+/* Gives the request the name of its prediction; before its pictures are scored. */
+enum err_code version_choice_name(struct request *r, struct err *e) MUST_USE;
+
+struct version_choice_picture {
+    enum score_input input;
+    const void *bytes; /* borrowed */
+    size_t len;
+    int place; /* among the request's pictures */
+};
+/* A picture was answered: kept under the request's name (behind the first one with -PLACE) and
+ * mirrored where a rollout wants it. Before the request is finished. */
+void version_choice_answered(const struct request *r, const struct score_result *result,
+                             const struct version_choice_picture *picture);
+/* On the reply, which has been written: which version it was, and the prediction's name. */
 void version_choice_tell(struct request *r, int64_t version);
 
 #endif

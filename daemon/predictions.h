@@ -19,7 +19,7 @@ struct predictions;
 struct spool;
 struct traffic_seen;
 
-enum { PREDICTIONS_QUEUE = 4096, PREDICTION_ID = 32 };
+enum { PREDICTIONS_QUEUE = 4096, PREDICTION_ID = 36 };
 
 /* spool: a follower's, borrowed; NULL: a trainer's. */
 enum err_code predictions_new(struct state *s, struct spool *spool, struct predictions **ret,
@@ -27,7 +27,7 @@ enum err_code predictions_new(struct state *s, struct spool *spool, struct predi
 /* Writes what waits. NULL is fine. */
 void predictions_free(struct predictions *p);
 
-/* id: PREDICTION_ID characters; model: its name. */
+/* id: at most PREDICTION_ID characters; model: its name. */
 void predictions_add(struct predictions *p, const char *id, const char *model, int64_t version,
                      const char *label, float probability);
 /* The answer of another version to the same picture. */

@@ -1,10 +1,11 @@
 """Lineage: what each thing came from and what came from it, walked over a registry with two generations."""
+import base64
 import hashlib
 import json
 import subprocess
 import unittest
 
-from kennel_test import KENNEL, V1, Case, color_files, make_model, tar
+from kennel_test import COLORS, KENNEL, V1, Case, color_files, make_model, tar
 
 
 class Lineage(Case):
@@ -81,6 +82,39 @@ class Lineage(Case):
         # And on to the pictures that taught it.
         trained_on = dict(self.links("model/colors/versions/2", "from"))["trained_on"]
         self.assertIn(("holds", f"picture/{self.new}"), self.links(trained_on, "from"))
+
+    def test_predictions_of_every_protocol(self):
+        """Each picture of a request has a name, which the reply's header says."""
+        pictures = [{"b64": base64.b64encode(p).decode()} for p in color_files(per_class=1).values()]
+        data = {"data": pictures[0]["b64"]}
+        tensor = {"name": "image_bytes", "shape": [3], "datatype": "BYTES", "data": [p["b64"] for p in pictures]}
+        infer = {"inputs": [tensor]}
+        answers = {("/score", json.dumps(data), 1), (f"{V1}/service/colors/score", json.dumps(data), 1),
+                   (f"{V1}/models/colors/score", json.dumps(data), 1),
+                   (f"{V1}/models/colors/versions/1/score", json.dumps(data), 1),
+                   ("/v1/models/colors:predict", json.dumps({"instances": pictures}), 3),
+                   ("/v1/models/colors/versions/1:predict", json.dumps({"instances": pictures[:1]}), 1),
+                   ("/v1/models/colors/labels/production:predict", json.dumps({"instances": pictures}), 3),
+                   ("/v2/models/colors/infer", json.dumps(infer), 3),
+                   ("/v2/models/colors/versions/1/infer", json.dumps(infer), 3)}
+        for path, body, count in answers:
+            with self.subTest(path):
+                reply = self.daemon.post(path, body, 200, headers={"Content-Type": "application/json"})
+                name = reply.header("X-Kennel-Prediction-Id")
+                if "prediction_id" in str(reply.body):
+                    self.assertEqual(reply.json["prediction_id"], name)
+                names = [name, *(f"{name}-{i}" for i in range(1, count))]
+                for i, (one, label) in enumerate(zip(names, COLORS)):
+                    self.assertEqual(self.links(f"prediction/{one}", "from"),
+                                     {("answered_by", "model/colors/versions/1")})
+                    told = self.daemon.post(f"{V1}/feedback", {"prediction_id": one, "label": label}, 200).json
+                    self.assertEqual((told["version"], told["label"]), (1, label))
+                    if count > 1:  # the pictures differ, and so do their answers
+                        self.assertTrue(told["right"], (i, told))
+                self.refused(self.daemon.request("GET", f"{V1}/lineage?of=prediction/{name}-{count}"), 404,
+                             "prediction_unknown")
+        broken = self.daemon.post("/v1/models/colors:predict", {"instances": [{"b64": "AAAA"}]})
+        self.assertEqual(broken.header("X-Kennel-Prediction-Id"), None, broken)
 
     def test_every_name_can_be_asked_for(self):
         """From one picture everything is reached, and each link is answered from its other end too."""
