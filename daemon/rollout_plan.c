@@ -10,6 +10,8 @@ static const double version_max = 1e15;
 /* Bounds of a share that a test can be made of. */
 static const double share_min = 0.0001, share_max = 0.99;
 static const double tolerance = 0.05, excess = 0.15, expected_max = 0.8;
+/* Of two shares that are to be told apart: a test of closer ones takes for ever. */
+static const double least_ratio = 1.01;
 
 static enum err_code read_version(const json_t *object, const char *what, int64_t *ret,
                                   int64_t *ret_percent, struct err *e)
@@ -28,9 +30,6 @@ static enum err_code read_steps(const json_t *list, int64_t percent, struct roll
     size_t count = list ? json_array_size(list) : sizeof usual / sizeof *usual;
     int before = 0;
     p->step_count = 0;
-    if (count > ROLLOUT_STEPS - 1)
-        return err_set(e, ERR_FIELD_RANGE, "a rollout takes at most %d steps, not %zu",
-                       ROLLOUT_STEPS - 1, count);
     if (percent)
         p->steps[p->step_count++] = (int)percent;
     for (size_t i = 0; i < count; i++) {
@@ -39,8 +38,11 @@ static enum err_code read_steps(const json_t *list, int64_t percent, struct roll
             return err_set(e, ERR_FIELD_RANGE,
                            "field \"steps\" must be whole numbers that rise from 1 to 100");
         before = (int)step;
-        if (step > percent)
-            p->steps[p->step_count++] = before;
+        if (step <= percent)
+            continue;
+        if (p->step_count == ROLLOUT_STEPS)
+            return err_set(e, ERR_FIELD_RANGE, "a rollout takes at most %d steps", ROLLOUT_STEPS);
+        p->steps[p->step_count++] = before;
     }
     if (before != 100 || p->step_count < 2)
         return err_set(e, ERR_FIELD_RANGE,
@@ -129,11 +131,11 @@ enum err_code rollout_plan_expect(struct rollout_plan *p, double disagreement, s
             disagreement + tolerance < expected_max ? disagreement + tolerance : expected_max;
     if (most < 0)
         most = expected + excess < share_max ? expected + excess : share_max;
-    if (most <= expected)
+    if (most < expected * least_ratio)
         return err_set(e, ERR_FIELD_RANGE,
                        "a share of %g of the answers is expected to differ from production's: "
-                       "max_disagreement must be above it, is %g",
-                       expected, most);
+                       "max_disagreement must be %g times that at least, is %g",
+                       expected, least_ratio, most);
     p->expected_disagreement = expected;
     p->max_disagreement = most;
     return ERR_OK;

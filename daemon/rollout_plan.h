@@ -39,7 +39,7 @@ enum err_code rollout_plan_read(const json_t *body, struct rollout_plan *ret,
 
 /* disagreement: the share of answers in which canary and production differ on the holdout. It is
  * expected in traffic with 5 points more, and too much with another 15. ERR_FIELD_RANGE when the
- * maximum that was asked for is not above what is expected. */
+ * maximum that was asked for is not above 1.01 times what is expected. */
 enum err_code rollout_plan_expect(struct rollout_plan *p, double disagreement, struct err *e)
     MUST_USE;
 

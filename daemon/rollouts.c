@@ -24,6 +24,7 @@ static const char ourselves[] = "rollout"; /* who, of what nobody said */
 struct live {
     struct rollout_row row;           /* changed under work and mu */
     struct rollout_analysis analysis; /* guarded by mu, as is what the shadow did */
+    enum rollout_verdict woken_for;   /* the thread's last; guarded by mu */
     int64_t shadow_requests, shadow_differs, shadow_failed;
     int64_t kept_ms;              /* when its numbers were written; guarded by work */
     char failure[ROLLOUT_REASON]; /* it cannot go on; "" else; guarded by work */
@@ -84,11 +85,15 @@ static void see_both(struct live *l, const struct traffic_side *a, const struct 
     }
 }
 
-/* Holds mu. */
-static void wake_when_decided(struct rollouts *r, const struct live *l)
+/* Holds mu. Once for each verdict: a step that has passed may have to wait for its time, or for a
+ * person, and answers go on coming. */
+static void wake_when_decided(struct rollouts *r, struct live *l)
 {
     char reason[ROLLOUT_REASON];
-    if (rollout_analysis_verdict(&l->analysis, reason) == ROLLOUT_GOES_ON)
+    enum rollout_verdict verdict = rollout_analysis_verdict(&l->analysis, reason);
+    bool is_new = verdict != l->woken_for;
+    l->woken_for = verdict;
+    if (!is_new || verdict == ROLLOUT_GOES_ON)
         return;
     r->is_due = true;
     pthread_cond_signal(&r->due);
@@ -228,6 +233,7 @@ static enum err_code advance(struct rollouts *r, struct live *l, const char *wha
         return code;
     pthread_mutex_lock(&r->mu);
     l->row = to;
+    l->woken_for = ROLLOUT_GOES_ON;
     rollout_analysis_begin(&l->analysis, &to.plan, false);
     pthread_mutex_unlock(&r->mu);
     traffic_percent(r->traffic, to.model, rollout_row_percent(&to));

@@ -62,7 +62,10 @@ static void test_refusals(void **context)
         { "{\"canary\":{\"version\":1},\"steps\":[5,50]}", ERR_FIELD_RANGE },
         { "{\"canary\":{\"version\":1},\"steps\":[50,5,100]}", ERR_FIELD_RANGE },
         { "{\"canary\":{\"version\":1},\"steps\":[\"5\",100]}", ERR_FIELD_RANGE },
-        { "{\"canary\":{\"version\":1},\"steps\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,100]}",
+        { "{\"canary\":{\"version\":1},\"steps\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,100]}",
+          ERR_FIELD_RANGE },
+        { "{\"canary\":{\"version\":1,\"percent\":1},"
+          "\"steps\":[2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,100]}",
           ERR_FIELD_RANGE },
         { "{\"canary\":{\"version\":1},\"approve\":\"perhaps\"}", ERR_FIELD_RANGE },
         { "{\"canary\":{\"version\":1},\"force\":true}", ERR_FIELD_MISSING },
@@ -95,6 +98,8 @@ static void test_expected_disagreement(void **context)
     q = p;
     q.max_disagreement = 0.15;
     assert_int_equal(rollout_plan_expect(&q, 0.1, &e), ERR_FIELD_RANGE);
+    q.expected_disagreement = 0.1499; /* a test of so close ones takes for ever */
+    assert_int_equal(rollout_plan_expect(&q, 0.1, &e), ERR_FIELD_RANGE);
     q.expected_disagreement = 0.1;
     assert_int_equal(rollout_plan_expect(&q, 0.1, &e), ERR_OK);
     assert_float_equal(q.expected_disagreement, 0.1, 1e-9);
@@ -110,8 +115,11 @@ static void test_stored_and_read_back(void **context)
         "\"alpha\":0.01,\"beta\":0.2,\"max_error_rate\":0.1,\"max_p99_ratio\":2,"
         "\"max_feedback_losses\":0.6,\"min_feedback\":9}}",
         "{\"shadow\":{\"version\":4}}",
+        "{\"canary\":{\"version\":3,\"percent\":1},"
+        "\"steps\":[2,3,4,5,6,7,8,9,10,11,12,13,14,15,100]}",
+        "{\"canary\":{\"version\":3},\"steps\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,100]}",
     };
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         struct rollout_plan p, q;
         struct err e;
         assert_int_equal(read_plan(bodies[i], &p), ERR_OK);
