@@ -51,7 +51,8 @@ static enum err_code create(struct request *r, struct err *e)
 static enum err_code list(struct request *r, struct err *e)
 {
     json_t *all;
-    enum err_code code = models_list(state_of(r), &all, e);
+    enum err_code code =
+        models_list(state_of(r), request_query(r, "after"), request_page(r).limit, &all, e);
     return code ? code : reply_list(&r->reply, "models", all, e);
 }
 

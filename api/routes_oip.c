@@ -200,7 +200,7 @@ static enum err_code repository_index(struct request *r, struct err *e)
     if (!code)
         code = json_take(body, "the request", fields, 1, e);
     if (!code)
-        code = models_list(r->server->parts.state, &models, e);
+        code = models_list(r->server->parts.state, NULL, MODELS_ALL, &models, e);
     for (size_t i = 0; !code && i < json_array_size(models); i++)
         code = append_index(r, json_array_get(models, i), ready_only, list, e);
     return code ? code : reply_json(&r->reply, 200, list, e);

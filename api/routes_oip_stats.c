@@ -106,7 +106,7 @@ static enum err_code all_stats(struct request *r, struct err *e)
 {
     CLEANUP(json_decref_p) json_t *models = NULL;
     CLEANUP(json_decref_p) json_t *list = json_array();
-    enum err_code code = models_list(r->server->parts.state, &models, e);
+    enum err_code code = models_list(r->server->parts.state, NULL, MODELS_ALL, &models, e);
     for (size_t i = 0; !code && i < json_array_size(models); i++) {
         const json_t *one = json_array_get(models, i);
         code = append_model(r, json_string_value(json_object_get(one, "name")),

@@ -66,7 +66,8 @@ static enum err_code rollback(struct request *r, struct err *e)
 static enum err_code history(struct request *r, struct err *e)
 {
     json_t *all;
-    enum err_code code = promotion_history(r->server->parts.state, request_param(r, "m"), &all, e);
+    enum err_code code = promotion_history(r->server->parts.state, request_param(r, "m"),
+                                           request_query(r, "alias"), request_page(r), &all, e);
     return code ? code : reply_list(&r->reply, "promotions", all, e);
 }
 

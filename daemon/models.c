@@ -74,13 +74,15 @@ enum err_code models_show(struct state *s, const char *name, json_t **ret, struc
     return record_show(s, show, name, ret, e);
 }
 
-enum err_code models_list(struct state *s, json_t **ret, struct err *e)
+enum err_code models_list(struct state *s, const char *after, int64_t limit, json_t **ret,
+                          struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
     enum err_code r = db_read(state_db(s), &t, e);
     if (!r)
-        r = db_query(t, &rows, e, MODEL_SELECT " ORDER BY m.name");
+        r = db_query(t, &rows, e, MODEL_SELECT " WHERE m.name > ? ORDER BY m.name LIMIT ?",
+                     DB_TEXT(after ? after : ""), DB_INT(limit));
     return r ? r : db_json_list(rows, model_json, ret, e);
 }
 

@@ -22,7 +22,10 @@ enum err_code models_create(struct state *s, const char *name, const char *datas
                             const char *backbone, const json_t *recipe, const json_t *gate,
                             const json_t *limits, int strip_prefix, const char *who, json_t **ret,
                             struct err *e) MUST_USE;
-enum err_code models_list(struct state *s, json_t **ret, struct err *e) MUST_USE;
+/* By name, those behind `after` (NULL: from the first on), at most limit (MODELS_ALL: all). */
+enum { MODELS_ALL = -1 };
+enum err_code models_list(struct state *s, const char *after, int64_t limit, json_t **ret,
+                          struct err *e) MUST_USE;
 enum err_code models_show(struct state *s, const char *name, json_t **ret, struct err *e) MUST_USE;
 /* Members of change: dataset, backbone, recipe, gate, limits, strip_label_prefix; absent: as it
  * was. */

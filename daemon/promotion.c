@@ -191,17 +191,18 @@ static enum err_code history_row(struct db_rows *row, json_t *list, struct err *
     enum err_code r = db_json(row, 8, &decision, e);
     if (r)
         return r;
-    json_t *one = json_pack("{s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "alias",
-                            db_text(row, 0), "version", db_json_int(row, 1), "previous",
-                            db_json_int(row, 2), "cause", db_json_text(row, 3), "forced",
-                            db_int(row, 4) != 0, "reason", db_json_text(row, 5), "who",
-                            db_json_text(row, 6), "at", db_json_time(row, 7), "gate", decision);
+    json_t *one = json_pack(
+        "{s:o, s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "id", db_json_int(row, 9), "alias",
+        db_text(row, 0), "version", db_json_int(row, 1), "previous", db_json_int(row, 2), "cause",
+        db_json_text(row, 3), "forced", db_int(row, 4) != 0, "reason", db_json_text(row, 5), "who",
+        db_json_text(row, 6), "at", db_json_time(row, 7), "gate", decision);
     if (!one || json_array_append_new(list, one) < 0)
         return err_set(e, ERR_NOMEM, "no memory for the promotion history");
     return ERR_OK;
 }
 
-enum err_code promotion_history(struct state *s, const char *model, json_t **ret, struct err *e)
+enum err_code promotion_history(struct state *s, const char *model, const char *alias,
+                                struct state_page page, json_t **ret, struct err *e)
 {
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
@@ -214,9 +215,11 @@ enum err_code promotion_history(struct state *s, const char *model, json_t **ret
         r = alias_move_find(t, &m, e);
     if (!r)
         r = db_query(t, &rows, e,
-                     "SELECT alias, version, previous, cause, forced, reason, who, at_ms, decision "
-                     "FROM alias_history WHERE model = ? ORDER BY id DESC",
-                     DB_INT(m.model_id));
+                     "SELECT alias, version, previous, cause, forced, reason, who, at_ms, "
+                     "decision, id FROM alias_history WHERE id IN (SELECT id FROM alias_history "
+                     "WHERE model = ?1 AND (?2 IS NULL OR alias = ?2) AND (?3 = 0 OR id < ?3) "
+                     "ORDER BY id DESC LIMIT ?4) ORDER BY id DESC",
+                     DB_INT(m.model_id), DB_TEXT(alias), DB_INT(page.before), DB_INT(page.limit));
     bool more = false;
     while (!r && !(r = db_next(rows, &more, e)) && more)
         r = history_row(rows, list, e);

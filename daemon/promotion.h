@@ -27,8 +27,8 @@ enum err_code promotion_check(struct state *s, const char *model, int64_t versio
 enum err_code promotion_rollback(struct state *s, struct serve *serve, const char *model,
                                  const char *reason, const char *who, json_t **ret, struct err *e)
     MUST_USE;
-/* Newest first. */
-enum err_code promotion_history(struct state *s, const char *model, json_t **ret, struct err *e)
-    MUST_USE;
+/* Newest first; page.before: an entry's "id". alias NULL: of all of them. */
+enum err_code promotion_history(struct state *s, const char *model, const char *alias,
+                                struct state_page page, json_t **ret, struct err *e) MUST_USE;
 
 #endif

@@ -82,11 +82,28 @@ static enum outcome set(struct client *c, const struct args *a)
         &reply);
 }
 
+static const struct flag list_flags[] = {
+    { "limit", "N", "at most so many, by name; 1 to 1000, default 100" },
+    { "after", "NAME", "only those behind it" },
+    { 0 },
+};
+
 static enum outcome list(struct client *c, const struct args *a)
 {
-    (void)a;
-    return show_list(c, "/api/v1/models", "models", "name", "dataset", "backbone", "production",
-                     "versions", "created", NULL);
+    static const char *const columns[] = { "name",     "dataset", "backbone", "production",
+                                           "versions", "created", NULL };
+    const char *limit = args_flag(a, "limit"), *after = args_flag(a, "after");
+    struct http_reply reply;
+    if (!limit)
+        limit = "100";
+    enum outcome outcome =
+        after ? http_call(c->http, "GET", NULL, &reply, "/api/v1/models?limit=%s&after=%s", limit,
+                          after)
+              : http_call(c->http, "GET", NULL, &reply, "/api/v1/models?limit=%s", limit);
+    if (!show_json(c, outcome, &reply))
+        show_table(json_object_get(reply.json, "models"), columns);
+    http_reply_fini(&reply);
+    return outcome;
 }
 
 static enum outcome show(struct client *c, const struct args *a)
@@ -98,7 +115,7 @@ static enum outcome show(struct client *c, const struct args *a)
 
 const struct command commands_model[] = {
     { "model", "create", "NAME", 1, 1, model_flags, create, "Create a model" },
-    { "model", "list", "", 0, 0, NULL, list, "List models" },
+    { "model", "list", "", 0, 0, list_flags, list, "List models" },
     { "model", "show", "NAME", 1, 1, NULL, show, "Show one" },
     { "model", "set", "NAME", 1, 1, model_flags, set, "Change a model" },
     { 0 },

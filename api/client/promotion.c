@@ -66,13 +66,31 @@ static enum outcome rollback(struct client *c, const struct args *a)
         &reply);
 }
 
+static const struct flag history_flags[] = {
+    { "alias", "ALIAS", "of this one alone" },
+    { "limit", "N", "at most so many, the newest; 1 to 1000, default 100" },
+    { "before", "ID", "only those before it" },
+    { 0 },
+};
+
 static enum outcome history(struct client *c, const struct args *a)
 {
-    static const char *const columns[] = { "at",  "version", "previous", "forced",
-                                           "who", "reason",  NULL };
+    static const char *const columns[] = { "id",    "at",     "alias", "version", "previous",
+                                           "cause", "forced", "who",   "reason",  NULL };
+    const char *limit = args_flag(a, "limit"), *before = args_flag(a, "before");
+    const char *alias = args_flag(a, "alias");
     struct http_reply reply;
+    if (!limit)
+        limit = "100";
+    if (!before)
+        before = "9223372036854775807";
     enum outcome outcome =
-        http_call(c->http, "GET", NULL, &reply, "/api/v1/models/%s/promotions", a->values[0]);
+        alias ? http_call(c->http, "GET", NULL, &reply,
+                          "/api/v1/models/%s/promotions?limit=%s&before=%s&alias=%s", a->values[0],
+                          limit, before, alias)
+              : http_call(c->http, "GET", NULL, &reply,
+                          "/api/v1/models/%s/promotions?limit=%s&before=%s", a->values[0], limit,
+                          before);
     if (!show_json(c, outcome, &reply))
         show_table(json_object_get(reply.json, "promotions"), columns);
     http_reply_fini(&reply);
@@ -82,6 +100,7 @@ static enum outcome history(struct client *c, const struct args *a)
 const struct command commands_promotion[] = {
     { "promote", NULL, "MODEL VERSION", 2, 2, promote_flags, promote, "Make a version production" },
     { "rollback", NULL, "MODEL", 1, 1, rollback_flags, rollback, "Go back to the version before" },
-    { "history", NULL, "MODEL", 1, 1, NULL, history, "What was production when, and why" },
+    { "history", NULL, "MODEL", 1, 1, history_flags, history,
+      "Which version was production, or another alias, when, and why" },
     { 0 },
 };

@@ -4,7 +4,7 @@
 static enum outcome list_models(struct client *c)
 {
     struct http_reply reply;
-    enum outcome outcome = http_call(c->http, "GET", NULL, &reply, "/api/v1/models");
+    enum outcome outcome = http_call(c->http, "GET", NULL, &reply, "/api/v1/models?limit=1000");
     if (outcome == DONE) {
         struct table t;
         size_t i;

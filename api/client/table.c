@@ -69,7 +69,7 @@ static char *value_text(const json_t *value)
         return strdup(json_string_value(value));
     if (json_is_real(value))
         return asprintf(&text, "%.6g", json_real_value(value)) < 0 ? NULL : text;
-    return json_dumps(value, JSON_ENCODE_ANY);
+    return json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 }
 
 void table_member(struct table *t, const json_t *object, const char *name)

@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-enum { TABLE_COLUMNS = 8 };
+enum { TABLE_COLUMNS = 9 };
 
 struct table {
     int columns;

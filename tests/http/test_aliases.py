@@ -34,6 +34,39 @@ class Aliases(Case):
         self.assertEqual([h["cause"] for h in self.daemon.get(f"{M}/promotions")["promotions"][:2]],
                          ["remove", "promote"])
 
+    def test_the_history_in_pages(self):
+        for version in (1, 2, 1):
+            self.daemon.post(f"{M}/promote", {"version": version, "alias": "paged"}, 200)
+        page = lambda query: self.daemon.get(f"{M}/promotions?{query}")["promotions"]
+        whole = self.daemon.get(f"{M}/promotions")["promotions"]
+        self.assertEqual([h["id"] for h in whole], sorted((h["id"] for h in whole), reverse=True))
+        walked, before = [], 1 << 62
+        while one := page(f"limit=1&before={before}"):
+            walked, before = walked + one, one[0]["id"]
+        self.assertEqual(walked, whole)
+        self.assertEqual([h["version"] for h in page("alias=paged")], [1, 2, 1])
+        self.assertEqual(page("alias=paged&limit=2"), page("alias=paged")[:2])
+        self.assertEqual(page("alias=nobody"), [])
+        for query in ("limit=0", "limit=1001", "before=0", "alias=a%20b"):
+            self.assertEqual(self.daemon.request("GET", f"{M}/promotions?{query}").status, 400, query)
+        run = subprocess.run([KENNEL, "--url", self.daemon.url, "history", "colors", "--alias", "paged", "--limit", "2",
+                              "--before", str(page("alias=paged")[0]["id"])], capture_output=True, text=True)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual([line.split()[2:4] for line in run.stdout.splitlines()[1:]], [["paged", "2"], ["paged", "1"]])
+
+    def test_models_in_pages(self):
+        for name in ("aa", "zz"):
+            self.daemon.post(f"{V1}/models", {"name": name, "dataset": "colors", "backbone": "tiny"}, 201)
+        names = lambda query: [m["name"] for m in self.daemon.get(f"{V1}/models{query}")["models"]]
+        self.assertEqual(names(""), ["aa", "colors", "zz"])
+        self.assertEqual((names("?limit=1"), names("?limit=1&after=aa"), names("?after=aa"), names("?after=zz")),
+                         (["aa"], ["colors"], ["colors", "zz"], []))
+        for query in ("limit=0", "limit=1001", "after=a%20b"):
+            self.assertEqual(self.daemon.request("GET", f"{V1}/models?{query}").status, 400, query)
+        run = subprocess.run([KENNEL, "--url", self.daemon.url, "model", "list", "--limit", "1", "--after", "colors"],
+                             capture_output=True, text=True)
+        self.assertEqual([line.split()[0] for line in run.stdout.splitlines()], ["NAME", "zz"], run.stderr)
+
     def test_a_header_forces_a_version_on_every_route(self):
         self.daemon.post(f"{M}/promote", {"version": 2, "alias": "next"}, 200)
         data = base64.b64encode(PICTURE).decode()

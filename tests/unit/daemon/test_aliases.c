@@ -59,7 +59,8 @@ static void test_set_move_remove_and_history(void **context)
     expect_list(f, "[{\"alias\":\"best.of-2024\",\"version\":1}]");
 
     CLEANUP(json_decref_p) json_t *history = NULL;
-    assert_ok(promotion_history(f->state, "m", &history, &e));
+    const struct state_page all = { .limit = 100 };
+    assert_ok(promotion_history(f->state, "m", NULL, all, &history, &e));
     assert_int_equal(json_array_size(history), 4);
     const json_t *last = json_array_get(history, 0);
     assert_string_equal(json_string_value(json_object_get(last, "cause")), "remove");

@@ -98,9 +98,18 @@ static void test_create_spells_out_defaults(void **context)
     CLEANUP(json_decref_p) json_t *second = create(f, "a");
     assert_true(json_is_null(json_object_get(second, "strip_label_prefix")));
     CLEANUP(json_decref_p) json_t *all = NULL;
-    assert_ok(models_list(f->state, &all, &e));
+    assert_ok(models_list(f->state, NULL, MODELS_ALL, &all, &e));
     assert_int_equal(json_array_size(all), 2);
     assert_true(json_equal(json_array_get(all, 0), second));
+    CLEANUP(json_decref_p) json_t *page = NULL, *behind = NULL, *none = NULL;
+    assert_ok(models_list(f->state, NULL, 1, &page, &e));
+    assert_int_equal(json_array_size(page), 1);
+    assert_true(json_equal(json_array_get(page, 0), second));
+    assert_ok(models_list(f->state, "a", 1, &behind, &e));
+    assert_int_equal(json_array_size(behind), 1);
+    assert_true(json_equal(json_array_get(behind, 0), shown));
+    assert_ok(models_list(f->state, "m", 1, &none, &e));
+    assert_int_equal(json_array_size(none), 0);
 }
 
 static void test_refusals(void **context)

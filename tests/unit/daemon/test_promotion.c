@@ -12,6 +12,8 @@ struct promoting {
 };
 
 /* Version 1 passed as the first, 2 and 4 against 1, 3 was refused; none is in production. */
+static const struct state_page page_of_all = { .limit = 100 };
+
 static void start(struct promoting *p, struct fixture *f)
 {
     struct err e = { 0 };
@@ -171,7 +173,8 @@ static void test_unknown(void **context)
         ERR_MODEL_UNKNOWN);
     assert_int_equal(promotion_rollback(p.f->state, p.serve, "x", NULL, "me", &reply, &e),
                      ERR_MODEL_UNKNOWN);
-    assert_int_equal(promotion_history(p.f->state, "x", &reply, &e), ERR_MODEL_UNKNOWN);
+    assert_int_equal(promotion_history(p.f->state, "x", NULL, page_of_all, &reply, &e),
+                     ERR_MODEL_UNKNOWN);
     assert_null(reply);
     assert_null(decision);
     stop(&p);
@@ -219,19 +222,19 @@ static void test_history(void **context)
     assert_int_equal(move(&p, 3, "try"), ERR_OK);
     assert_int_equal(back(&p), ERR_OK);
     CLEANUP(json_decref_p) json_t *list = NULL;
-    assert_ok(promotion_history(p.f->state, "m", &list, &e));
+    assert_ok(promotion_history(p.f->state, "m", NULL, page_of_all, &list, &e));
     assert_int_equal(json_array_size(list), 3);
     json_t *one;
     size_t i;
     json_array_foreach (list, i, one)
         assert_true(json_is_string(json_object_get(one, "at")) && json_object_del(one, "at") == 0);
-    fixture_expect(list, "[{\"alias\":\"production\",\"version\":1,\"previous\":3,"
+    fixture_expect(list, "[{\"id\":3,\"alias\":\"production\",\"version\":1,\"previous\":3,"
                          "\"cause\":\"rollback\",\"forced\":false,\"reason\":\"it is worse\","
                          "\"who\":\"me\",\"gate\":" PASSED_FIRST "},"
-                         "{\"alias\":\"production\",\"version\":3,\"previous\":1,"
+                         "{\"id\":2,\"alias\":\"production\",\"version\":3,\"previous\":1,"
                          "\"cause\":\"promote\",\"forced\":true,\"reason\":\"try\",\"who\":\"me\","
                          "\"gate\":" REFUSED "},"
-                         "{\"alias\":\"production\",\"version\":1,\"previous\":null,"
+                         "{\"id\":1,\"alias\":\"production\",\"version\":1,\"previous\":null,"
                          "\"cause\":\"promote\",\"forced\":false,\"reason\":null,\"who\":\"me\","
                          "\"gate\":" PASSED_FIRST "}]");
     stop(&p);
