@@ -106,6 +106,7 @@ static void test_expected_disagreement(void **context)
 }
 
 /* What is stored reads back as the same. */
+#define FIFTEEN "[2,3,4,5,6,7,8,9,10,11,12,13,14,15,100]"
 static void test_stored_and_read_back(void **context)
 {
     (void)context;
@@ -115,8 +116,7 @@ static void test_stored_and_read_back(void **context)
         "\"alpha\":0.01,\"beta\":0.2,\"max_error_rate\":0.1,\"max_p99_ratio\":2,"
         "\"max_feedback_losses\":0.6,\"min_feedback\":9}}",
         "{\"shadow\":{\"version\":4}}",
-        "{\"canary\":{\"version\":3,\"percent\":1},"
-        "\"steps\":[2,3,4,5,6,7,8,9,10,11,12,13,14,15,100]}",
+        "{\"canary\":{\"version\":3,\"percent\":1},\"steps\":" FIFTEEN "}",
         "{\"canary\":{\"version\":3},\"steps\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,100]}",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
