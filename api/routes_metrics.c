@@ -6,6 +6,7 @@
 #include "daemon/follow.h"
 #include "daemon/followers.h"
 #include "daemon/jobs.h"
+#include "daemon/rollouts.h"
 #include "daemon/scorer.h"
 #include "data/base/cleanup.h"
 #include "data/base/json.h"
@@ -132,6 +133,36 @@ static enum err_code write_followers(struct request *r, struct buf *ret, struct 
                         (double)f.waiting, e);
 }
 
+/* As many models as their counters tell apart. */
+enum { ROLLOUTS_MAX = 100 };
+
+static enum err_code write_rollouts(struct request *r, struct buf *ret, struct err *e)
+{
+    static const char *const with_state[] = { "model", "state", NULL };
+    static const char *const model[] = { "model", NULL };
+    static const struct {
+        const char *name, *help;
+    } gauges[] = {
+        { "kennel_rollout_open", "Rollouts that are open: running, or waiting for a person." },
+        { "kennel_rollout_step",
+          "The step of an open rollout, counted from 1; 0: a shadow alone." },
+        { "kennel_rollout_traffic_ratio", "The canary's share of the clients." },
+    };
+    struct rollout_figures f[ROLLOUTS_MAX];
+    size_t count = rollouts_look(r->server->parts.rollouts, f, ROLLOUTS_MAX);
+    enum err_code code = ERR_OK;
+    for (size_t g = 0; !code && g < sizeof gauges / sizeof *gauges; g++) {
+        code = meter_head(ret, gauges[g].name, "gauge", gauges[g].help, e);
+        for (size_t i = 0; !code && i < count; i++) {
+            const char *const values[] = { f[i].model, f[i].waiting ? "waiting" : "running" };
+            const double x[] = { 1, f[i].percent ? f[i].step + 1 : 0, f[i].percent / 100.0 };
+            /* Only the first has the state: it changes, and a series should not end with it. */
+            code = meter_sample(ret, gauges[g].name, g ? model : with_state, values, x[g], e);
+        }
+    }
+    return code;
+}
+
 /* Pages of virtual and resident memory: proc(5), statm. */
 static enum err_code write_memory(struct buf *ret, struct err *e)
 {
@@ -179,6 +210,8 @@ static enum err_code metrics(struct request *r, struct err *e)
         code = write_follower(r, text, e);
     if (!code && !r->server->parts.follow)
         code = write_followers(r, text, e);
+    if (!code && r->server->parts.rollouts)
+        code = write_rollouts(r, text, e);
     if (!code)
         code = write_process(r, text, e);
     r->reply.status = 200;

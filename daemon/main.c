@@ -409,6 +409,7 @@ static enum err_code start_trainer(const struct options *o, struct parts *p, str
     const struct rollouts_parts rollouts = { .state = p->state,
                                              .serve = p->serve,
                                              .predictions = p->predictions,
+                                             .meters = p->meters,
                                              .limits = o->limits.image };
     return r ? r : rollouts_new(&rollouts, &p->rollouts, e);
 }

@@ -80,6 +80,14 @@ void rollout_analysis_feedback(struct rollout_analysis *a, bool canary_right, bo
         sprt_watch_add(&a->rules[RULE_FEEDBACK], production_right);
 }
 
+const char *rollout_analysis_failed(const struct rollout_analysis *a)
+{
+    for (int i = 0; i < ROLLOUT_RULES; i++)
+        if (a->rules[i].failed)
+            return names[i];
+    return NULL;
+}
+
 enum rollout_verdict rollout_analysis_verdict(const struct rollout_analysis *a,
                                               char ret_reason[ROLLOUT_REASON])
 {

@@ -56,6 +56,8 @@ void rollout_analysis_feedback(struct rollout_analysis *a, bool canary_right,
  * the least numbers are there. ret_reason, when it fails: which rule, and its numbers. */
 enum rollout_verdict rollout_analysis_verdict(const struct rollout_analysis *a,
                                               char ret_reason[ROLLOUT_REASON]);
+/* The name of the rule that failed; NULL: none did. */
+const char *rollout_analysis_failed(const struct rollout_analysis *a);
 /* {"requests", "feedback", "production_p99_us": n or null, "tests": [{"rule", "p0", "p1", "alpha",
  * "beta", "count", "hits", "runs", "state": "undecided", "passed" or "failed",
  * "fastest_rejection"}...]}. NULL without memory. */

@@ -7,6 +7,7 @@
 #include "daemon/rollout_analysis.h"
 #include "daemon/rollout_split.h"
 #include "daemon/rollout_write.h"
+#include "daemon/score_meters.h"
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
 #include "data/base/json.h"
@@ -19,6 +20,10 @@
 
 enum { KEEP_MS = 10000 };
 static const char ourselves[] = "rollout"; /* who, of what nobody said */
+
+/* Why something was decided, for those who count: daemon/rollouts.h. */
+static const char by_rules[] = "passed", by_person[] = "person", by_move[] = "moved",
+                  by_refusal[] = "refused", by_load[] = "not_loaded";
 
 /* One that is open. */
 struct live {
@@ -60,6 +65,13 @@ static struct live *find(struct rollouts *r, const char *model)
     return l;
 }
 
+static void count_decision(struct rollouts *r, const struct live *l, const char *decision,
+                           const char *why)
+{
+    meter_add(r->parts.meters, ROLLOUT_DECISIONS, (const char *[]){ l->row.model, decision, why },
+              1);
+}
+
 /* -- what is seen --------------------------------------------------------------------------------
  */
 
@@ -99,6 +111,18 @@ static void wake_when_decided(struct rollouts *r, struct live *l)
     pthread_cond_signal(&r->due);
 }
 
+static void count_answer(struct rollouts *r, const struct live *l, const struct traffic_seen *seen)
+{
+    const char *arm = "production";
+    if (seen->second.version && seen->second.version == l->row.plan.shadow)
+        arm = "shadow";
+    else if (seen->second.version)
+        return; /* production's, of a picture whose answer by the canary was counted */
+    else if (seen->first.version == l->row.plan.canary)
+        arm = "canary";
+    meter_add(r->parts.meters, ROLLOUT_ANSWERS, (const char *[]){ l->row.model, arm }, 1);
+}
+
 void rollouts_seen(struct rollouts *r, const struct traffic_seen *seen)
 {
     pthread_mutex_lock(&r->mu);
@@ -109,8 +133,10 @@ void rollouts_seen(struct rollouts *r, const struct traffic_seen *seen)
         see_both(l, &seen->first, &seen->second);
     else if (l)
         see_one(l, &seen->first);
-    if (l)
+    if (l) {
+        count_answer(r, l, seen);
         wake_when_decided(r, l);
+    }
     pthread_mutex_unlock(&r->mu);
 }
 
@@ -182,7 +208,7 @@ static void unlink_live(struct rollouts *r, struct live *l)
 /* On success l is freed. The traffic of a canary that failed goes back first, whatever becomes of
  * the rest, which is then tried again. */
 static enum err_code finish(struct rollouts *r, struct live *l, enum rollout_state state,
-                            const char *who, const char *reason, struct err *e)
+                            const char *why, const char *who, const char *reason, struct err *e)
 {
     struct rollout_row to = l->row;
     to.state = state;
@@ -193,13 +219,15 @@ static enum err_code finish(struct rollouts *r, struct live *l, enum rollout_sta
     serve_moves_unlock(r->parts.serve);
     if (code)
         return code;
+    count_decision(r, l, rollout_state_text(state), why);
     traffic_clear(r->traffic, l->row.model);
     unlink_live(r, l);
     return ERR_OK;
 }
 
 /* Through the same door as every promotion. What refuses it now ends the rollout. */
-static enum err_code complete(struct rollouts *r, struct live *l, const char *who, struct err *e)
+static enum err_code complete(struct rollouts *r, struct live *l, const char *who,
+                              const char *reached, struct err *e)
 {
     const struct rollout_row *row = &l->row;
     char reason[40];
@@ -214,20 +242,20 @@ static enum err_code complete(struct rollouts *r, struct live *l, const char *wh
     if (code) {
         char why[ROLLOUT_REASON];
         snprintf(why, sizeof why, "%.*s", ROLLOUT_REASON - 1, e->message);
-        return finish(r, l, ROLLOUT_ROLLED_BACK, who, why, e);
+        return finish(r, l, ROLLOUT_ROLLED_BACK, by_refusal, who, why, e);
     }
-    return finish(r, l, ROLLOUT_COMPLETED, who, NULL, e);
+    return finish(r, l, ROLLOUT_COMPLETED, reached, who, NULL, e);
 }
 
-static enum err_code advance(struct rollouts *r, struct live *l, const char *what, const char *who,
-                             struct err *e)
+static enum err_code advance(struct rollouts *r, struct live *l, const char *what, const char *why,
+                             const char *who, struct err *e)
 {
     struct rollout_row to = l->row;
     to.step++;
     to.state = ROLLOUT_RUNNING;
     to.step_ms = clock_utc_ms();
     if (to.step == to.plan.step_count - 1)
-        return complete(r, l, who, e);
+        return complete(r, l, who, why, e);
     enum err_code code = write_move(r, l, &to, what, who, NULL, e);
     if (code)
         return code;
@@ -237,6 +265,7 @@ static enum err_code advance(struct rollouts *r, struct live *l, const char *wha
     rollout_analysis_begin(&l->analysis, &to.plan, false);
     pthread_mutex_unlock(&r->mu);
     traffic_percent(r->traffic, to.model, rollout_row_percent(&to));
+    count_decision(r, l, what, why);
     return ERR_OK;
 }
 
@@ -250,6 +279,7 @@ static enum err_code wait_for_word(struct rollouts *r, struct live *l, struct er
     pthread_mutex_lock(&r->mu);
     l->row = to;
     pthread_mutex_unlock(&r->mu);
+    count_decision(r, l, "waiting", by_rules);
     return ERR_OK;
 }
 
@@ -278,10 +308,10 @@ static enum err_code production_moved(struct rollouts *r, struct live *l, int64_
 {
     char reason[ROLLOUT_REASON];
     if (production == l->row.plan.canary)
-        return finish(r, l, ROLLOUT_COMPLETED, ourselves, NULL, e);
+        return finish(r, l, ROLLOUT_COMPLETED, by_move, ourselves, NULL, e);
     snprintf(reason, sizeof reason, "version %" PRId64 " went into production meanwhile",
              production);
-    return finish(r, l, ROLLOUT_ABORTED, ourselves, reason, e);
+    return finish(r, l, ROLLOUT_ABORTED, by_move, ourselves, reason, e);
 }
 
 static enum err_code decide(struct rollouts *r, struct live *l, struct err *e)
@@ -295,15 +325,17 @@ static enum err_code decide(struct rollouts *r, struct live *l, struct err *e)
     if (production != l->row.baseline)
         return production_moved(r, l, production, e);
     if (l->failure[0])
-        return finish(r, l, ROLLOUT_ROLLED_BACK, ourselves, l->failure, e);
+        return finish(r, l, ROLLOUT_ROLLED_BACK, by_load, ourselves, l->failure, e);
     pthread_mutex_lock(&r->mu);
     enum rollout_verdict verdict = rollout_analysis_verdict(&l->analysis, reason);
+    const char *failed = rollout_analysis_failed(&l->analysis);
     pthread_mutex_unlock(&r->mu);
     if (verdict == ROLLOUT_FAILS)
-        return finish(r, l, ROLLOUT_ROLLED_BACK, ourselves, reason, e);
+        return finish(r, l, ROLLOUT_ROLLED_BACK, failed, ourselves, reason, e);
     bool long_enough = clock_utc_ms() >= l->row.step_ms + l->row.plan.min_seconds * 1000;
     if (verdict == ROLLOUT_PASSES && l->row.state == ROLLOUT_RUNNING && long_enough)
-        return l->row.plan.manual ? wait_for_word(r, l, e) : advance(r, l, "step", ourselves, e);
+        return l->row.plan.manual ? wait_for_word(r, l, e)
+                                  : advance(r, l, "step", by_rules, ourselves, e);
     return keep_numbers(r, l, e);
 }
 
@@ -413,6 +445,7 @@ static enum err_code begin(struct rollouts *r, struct rollout_row *row, const ch
     if (rollout_split(r->parts.serve, r->traffic, row, &failure))
         snprintf(l->failure, sizeof l->failure, "%.*s", ROLLOUT_REASON - 1, failure.message);
     link_live(r, l);
+    count_decision(r, l, "started", by_person);
     return ERR_OK;
 }
 
@@ -471,7 +504,7 @@ enum err_code rollouts_approve(struct rollouts *r, const char *model, const char
         code = err_set(e, ERR_ROLLOUT_STATE, "the rollout of \"%s\" does not wait for approval",
                        model);
     if (!code)
-        code = advance(r, l, "approved", who, e);
+        code = advance(r, l, "approved", by_person, who, e);
     pthread_mutex_unlock(&r->work);
     return code ? code : rollouts_show(r, model, ret, e);
 }
@@ -481,7 +514,7 @@ static enum err_code end(struct rollouts *r, const char *model, enum rollout_sta
 {
     pthread_mutex_lock(&r->work);
     struct live *l = find(r, model);
-    enum err_code code = l ? finish(r, l, state, who, reason, e) : none_open(model, e);
+    enum err_code code = l ? finish(r, l, state, by_person, who, reason, e) : none_open(model, e);
     pthread_mutex_unlock(&r->work);
     return code ? code : rollouts_show(r, model, ret, e);
 }
@@ -496,6 +529,21 @@ enum err_code rollouts_abort(struct rollouts *r, const char *model, const char *
                              struct err *e)
 {
     return end(r, model, ROLLOUT_ABORTED, who, NULL, ret, e);
+}
+
+size_t rollouts_look(struct rollouts *r, struct rollout_figures *ret, size_t max)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&r->mu);
+    for (const struct live *l = r->lives; l && count < max; l = l->next) {
+        struct rollout_figures *f = &ret[count++];
+        *f = (struct rollout_figures){ .waiting = l->row.state == ROLLOUT_WAITING,
+                                       .step = l->row.step,
+                                       .percent = rollout_row_percent(&l->row) };
+        snprintf(f->model, sizeof f->model, "%s", l->row.model);
+    }
+    pthread_mutex_unlock(&r->mu);
+    return count;
 }
 
 CLEANUP_DEFINE(struct rollouts, rollouts_free);

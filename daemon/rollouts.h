@@ -6,7 +6,12 @@
  * that is written. What runs is in the database: after a restart the present step begins anew.
  * Lock order: `work` (one change at a time), the moves' lock, the database's writer; `mu` (the
  * analyses) is a leaf.
- * Threads: any; rollouts_free() alone, before traffic's and serve's. */
+ *
+ * Counted (daemon/score_meters.h) are answers by their arm, a follower's as it tells of them, and
+ * decisions by reason: started, step, waiting, approved, completed, rolled_back, rejected, aborted;
+ * passed (the rules), the rule that failed (daemon/rollout_analysis.h), refused (the promotion
+ * was), not_loaded, moved (production did, by somebody else), person. Threads: any; rollouts_free()
+ * alone, before traffic's and serve's. */
 #ifndef KENNEL_ROLLOUTS_H
 #define KENNEL_ROLLOUTS_H
 
@@ -15,12 +20,14 @@
 #include "daemon/state.h"
 #include "daemon/traffic.h"
 
+struct meters;
 struct rollouts;
 
 struct rollouts_parts { /* borrowed */
     struct state *state;
     struct serve *serve;
     struct predictions *predictions;
+    struct meters *meters;      /* NULL: nothing is counted */
     struct image_limits limits; /* of mirrored pictures */
 };
 
@@ -50,6 +57,15 @@ enum err_code rollouts_reject(struct rollouts *r, const char *model, const char 
                               const char *who, json_t **ret, struct err *e) MUST_USE;
 enum err_code rollouts_abort(struct rollouts *r, const char *model, const char *who, json_t **ret,
                              struct err *e) MUST_USE;
+
+struct rollout_figures {
+    char model[65];
+    bool waiting; /* for a person */
+    int step;     /* from 0 */
+    int percent;  /* of the clients */
+};
+/* Of those that are open, in no order; at most max. How many were filled. */
+size_t rollouts_look(struct rollouts *r, struct rollout_figures *ret, size_t max);
 
 /* What a follower saw of a rollout: for its analysis alone. */
 void rollouts_seen(struct rollouts *r, const struct traffic_seen *seen);

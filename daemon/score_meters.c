@@ -1,7 +1,7 @@
 #include "daemon/score_meters.h"
 
 /* How many of a model's classes, over all models, are told apart. */
-enum { MODELS_MAX = 100, LABELS_MAX = 2000, REASONS_MAX = 16 };
+enum { MODELS_MAX = 100, LABELS_MAX = 2000, REASONS_MAX = 16, ARMS = 3, DECISIONS = 20 };
 
 static const uint64_t batch_bounds[] = { 1, 2, 4, 8, 16, 32, 64 };
 
@@ -55,6 +55,17 @@ static const struct meter_spec specs[SCORE_METERS] = {
                         .labels = { "model" },
                         .unit = 1,
                         .series_max = MODELS_MAX },
+    [ROLLOUT_ANSWERS] = { .name = "kennel_rollout_answers_total",
+                          .help = "Answers that were looked at while a rollout was open, by who "
+                                  "gave them: production, canary, or shadow, which nobody saw.",
+                          .labels = { "model", "arm" },
+                          .unit = 1,
+                          .series_max = ARMS * MODELS_MAX },
+    [ROLLOUT_DECISIONS] = { .name = "kennel_rollout_decisions_total",
+                            .help = "What became of rollouts and of their steps, and why.",
+                            .labels = { "model", "decision", "reason" },
+                            .unit = 1,
+                            .series_max = DECISIONS * MODELS_MAX },
 };
 
 enum err_code score_meters_new(struct meters **ret, struct err *e)

@@ -1,4 +1,5 @@
-/* score_meters.h -- what is counted of scoring and of what serves. data/base/meter.h says how.
+/* score_meters.h -- what is counted of scoring, of what serves and of rollouts. data/base/meter.h
+ * says how.
  * Threads: constant. */
 #ifndef KENNEL_SCORE_METERS_H
 #define KENNEL_SCORE_METERS_H
@@ -16,6 +17,8 @@ enum score_meter {
     SERVE_BORROWS,         /* {result}: hit, miss */
     SERVE_LOADS,           /* {model, result}: ok, failed */
     SERVE_UNLOADS,         /* {model} */
+    ROLLOUT_ANSWERS,       /* {model, arm}: production, canary, shadow */
+    ROLLOUT_DECISIONS,     /* {model, decision, reason}: daemon/rollouts.h */
     SCORE_METERS
 };
 

@@ -3,6 +3,7 @@ import math
 import unittest
 
 from kennel_test import COLORS, V1, Daemon, color_files, make_model, png, tar, until
+from test_metrics import read
 
 M = f"{V1}/models/colors"
 R = f"{M}/rollout"
@@ -166,6 +167,39 @@ class Rollouts(unittest.TestCase):
         seen = until(lambda: (s := self.rollout()["analysis"]["shadow"])["requests"] == 5 and s)
         self.assertEqual((seen["differ"], seen["failed"]), (5, 0))
         self.assertEqual(self.rollout()["percent"], 0)
+
+    def test_metrics(self):
+        get = lambda metric, **labels: read(self.daemon).get(f"kennel_rollout_{metric}", model="colors", **labels)
+        decided = lambda decision, reason: get("decisions_total", decision=decision, reason=reason)
+        arms = ("production", "canary", "shadow")
+        before, answers = decided("started", "person"), {arm: get("answers_total", arm=arm) for arm in arms}
+        start(self.daemon, SAME, shadow={"version": PERMUTED}, steps=[20, 60, 100], min_requests=100000)
+        self.assertEqual((get("open", state="running"), get("open", state="waiting"), get("step"),
+                          get("traffic_ratio")), (1, 0, 1, 0.2))
+        gave = [self.score(f"c{number}").json["version"] for number in range(40)]
+        answers["canary"] += gave.count(SAME)
+        answers["production"] += gave.count(1)
+        answers["shadow"] += gave.count(1)  # what production answered is mirrored
+        until(lambda: {arm: get("answers_total", arm=arm) for arm in arms} == answers)
+        self.assertGreater(gave.count(SAME) * gave.count(1), 0)
+        rejected = decided("rejected", "person")
+        self.daemon.post(f"{R}/reject", {"reason": "seen enough"}, 200)
+        self.assertEqual((decided("started", "person"), decided("rejected", "person")), (before + 1, rejected + 1))
+        self.assertEqual((get("open"), get("step"), get("traffic_ratio")), (0, 0, 0))
+        # A rule that failed is the reason.
+        disagreed = decided("rolled_back", "disagreement")
+        start(self.daemon, PERMUTED, rules={"expected_disagreement": 0.05, "max_disagreement": 0.2})
+        client = self.clients(PERMUTED)[0]
+        until(lambda: self.score(client) and self.rollout()["state"] == "rolled_back")
+        self.assertEqual(decided("rolled_back", "disagreement"), disagreed + 1)
+        # Steps and a person's word.
+        start(self.daemon, SAME, approve="manual", steps=[40, 60, 100])
+        client = self.clients(SAME)[0]
+        until(lambda: self.score(client) and get("open", state="waiting") == 1, 60)
+        approved = decided("approved", "person")
+        self.daemon.post(f"{R}/approve", expect=200)
+        self.assertEqual((get("step"), get("traffic_ratio"), decided("approved", "person")), (2, 0.6, approved + 1))
+        self.assertGreaterEqual(decided("waiting", "passed"), 1)
 
     def test_refusals(self):
         start(self.daemon, SAME)
