@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { GRACE_US = 60 * 1000 * 1000, RATE_MIN = 1024 /* bytes a second */ };
 
@@ -39,11 +38,7 @@ enum err_code body_stream_new(size_t capacity, void (*wake)(void *context),
     s->gone = gone;
     s->context = context;
     pthread_mutex_init(&s->mu, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->filled, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&s->filled, NULL);
     *ret = s;
     return ERR_OK;
 }
@@ -118,10 +113,7 @@ static void wait_filled(struct body_stream *s)
 {
     while (is_waiting(s) && !sender_too_slow(s)) {
         int64_t before = clock_monotonic_us();
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += 1;
-        int timed_out = pthread_cond_timedwait(&s->filled, &s->mu, &until);
+        bool timed_out = !clock_wait(&s->filled, &s->mu, before + 1000000);
         s->waited_us += clock_monotonic_us() - before;
         if (!timed_out || !is_waiting(s))
             continue;

@@ -1,8 +1,9 @@
 #include "api/download.h"
 
+#include "data/base/clock.h"
+
 #include <microhttpd.h>
 #include <string.h>
-#include <time.h>
 
 enum { RING = 1 << 20, LOOK_MS = 200 };
 
@@ -104,12 +105,8 @@ enum err_code download_new(struct server *s, uint64_t size, struct download **re
         free(ring);
         return err_set(e, ERR_BUSY, "the server is stopping");
     }
-    pthread_condattr_t attr;
     pthread_mutex_init(&d->mu, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&d->room, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&d->room, NULL);
     d->server = s;
     d->size = size;
     d->ring = ring;
@@ -140,12 +137,7 @@ static enum err_code wait_for_room(struct download *d, struct err *e)
             return err_set(e, ERR_CANCELLED, "the server is stopping");
         if (d->len < RING)
             return ERR_OK;
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += LOOK_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        pthread_cond_timedwait(&d->room, &d->mu, &until);
+        (void)clock_wait(&d->room, &d->mu, clock_monotonic_us() + LOOK_MS * 1000);
     }
 }
 

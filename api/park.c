@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Progress lines come in bursts; visits of one burst are made together. */
 enum { PAUSE_US = 20 * 1000 };
@@ -28,12 +27,6 @@ struct park {
     struct parked *all;
     bool changed, stopping, stopped;
 };
-
-static struct timespec timespec_of(int64_t monotonic_us)
-{
-    return (struct timespec){ .tv_sec = monotonic_us / 1000000,
-                              .tv_nsec = monotonic_us % 1000000 * 1000 };
-}
 
 /* Takes those out of the list that are to be visited now. */
 static struct parked *pick(struct park *p, int64_t now)
@@ -70,8 +63,7 @@ static void sleep_until(struct park *p, int64_t deadline_us)
         pthread_cond_wait(&p->wanted, &p->mu);
         return;
     }
-    struct timespec until = timespec_of(deadline_us);
-    pthread_cond_timedwait(&p->wanted, &p->mu, &until);
+    (void)clock_wait(&p->wanted, &p->mu, deadline_us);
 }
 
 /* A change of a visitor while it was being visited was not seen in the list: those that stay are
@@ -130,11 +122,7 @@ enum err_code park_new(struct park **ret, struct err *e)
     if (!p)
         return err_set(e, ERR_NOMEM, "no memory to park requests");
     pthread_mutex_init(&p->mu, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->wanted, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&p->wanted, NULL);
     int error = pthread_create(&p->thread, NULL, run, p);
     if (error) {
         p->stopped = true;

@@ -262,11 +262,7 @@ enum err_code server_new(const struct server_options *o, const struct server_par
     s->started_ms = clock_utc_ms();
     s->access_log.rate = o->access_log_rate;
     pthread_mutex_init(&s->mu, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->idle, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&s->idle, NULL);
     enum err_code code = start_parts(s, e);
     if (code) {
         server_free(s);
@@ -293,15 +289,12 @@ static void abort_uploads(struct server *s)
 /* Whoever works will finish; a client that does not read its reply is not waited for long. */
 static void wait_idle(struct server *s)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ANSWER_SECONDS;
+    int64_t until = clock_monotonic_us() + ANSWER_SECONDS * INT64_C(1000000);
     pthread_mutex_lock(&s->mu);
     while (s->working)
         pthread_cond_wait(&s->idle, &s->mu);
-    while (s->answering)
-        if (pthread_cond_timedwait(&s->idle, &s->mu, &until) == ETIMEDOUT)
-            break;
+    while (s->answering && clock_wait(&s->idle, &s->mu, until))
+        continue;
     pthread_mutex_unlock(&s->mu);
 }
 

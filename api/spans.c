@@ -157,10 +157,8 @@ static size_t take(struct spans *s, bool *ret_stopping)
     while (!s->count && !s->stopping)
         pthread_cond_wait(&s->wanted, &s->mu);
     int64_t until = clock_monotonic_us() + GATHER_MS * 1000;
-    struct timespec at = { .tv_sec = until / 1000000, .tv_nsec = until % 1000000 * 1000 };
-    while (s->count < BATCH && !s->stopping)
-        if (pthread_cond_timedwait(&s->wanted, &s->mu, &at) != 0)
-            break;
+    while (s->count < BATCH && !s->stopping && clock_wait(&s->wanted, &s->mu, until))
+        continue;
     size_t got = 0;
     for (; got < BATCH && s->count; got++, s->count--) {
         s->batch[got] = s->queue[s->head];
@@ -250,11 +248,7 @@ enum err_code spans_new(const char *endpoint, struct meters *meters, struct span
         return err_set(e, ERR_NOMEM, "no memory for spans");
     s->meters = meters;
     pthread_mutex_init(&s->mu, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->wanted, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&s->wanted, NULL);
     enum err_code r = set_url(s, endpoint, e);
     if (!r)
         r = set_up_curl(s, e);

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <time.h>
 #include <unistd.h>
 
 struct deadline {
@@ -33,11 +32,10 @@ static bool keep(const struct deadline *d)
     return pwrite(d->fd, &us, sizeof us, 0) == (ssize_t)sizeof us;
 }
 
-static struct timespec wake_at(const struct deadline *d)
+static int64_t wake_at(const struct deadline *d)
 {
     int64_t left = d->limit_us - spent(d), tick = DEADLINE_TICK_MS * INT64_C(1000);
-    int64_t at = clock_monotonic_us() + (left < tick ? left : tick);
-    return (struct timespec){ .tv_sec = at / 1000000, .tv_nsec = at % 1000000 * 1000 };
+    return clock_monotonic_us() + (left < tick ? left : tick);
 }
 
 static void *wait_for_it(void *context)
@@ -45,8 +43,7 @@ static void *wait_for_it(void *context)
     struct deadline *d = context;
     pthread_mutex_lock(&d->mu);
     while (!d->stopped && spent(d) < d->limit_us) {
-        struct timespec at = wake_at(d);
-        (void)pthread_cond_timedwait(&d->changed, &d->mu, &at);
+        (void)clock_wait(&d->changed, &d->mu, wake_at(d));
         pthread_mutex_unlock(&d->mu);
         (void)keep(d); /* its room was written in deadline_start() */
         pthread_mutex_lock(&d->mu);
@@ -86,12 +83,8 @@ enum err_code deadline_start(int seconds, const char *path, void (*passed)(void 
     struct deadline *d = calloc(1, sizeof *d);
     if (!d)
         return err_set(e, ERR_NOMEM, "no memory for a deadline");
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&d->mu, NULL);
-    pthread_cond_init(&d->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&d->changed, NULL);
     d->start_us = clock_monotonic_us();
     d->limit_us = seconds * INT64_C(1000000);
     d->passed = passed;

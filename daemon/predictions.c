@@ -19,7 +19,6 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 enum { BATCH_MS = 200 };
 
@@ -220,13 +219,9 @@ static bool wait_for_batch(struct predictions *p)
     pthread_mutex_lock(&p->mu);
     while (!p->count && !p->stopping)
         pthread_cond_wait(&p->changed, &p->mu);
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += BATCH_MS * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    int64_t until = clock_monotonic_us() + BATCH_MS * 1000;
     while (!p->stopping && p->count < PREDICTIONS_QUEUE / 2 &&
-           pthread_cond_timedwait(&p->changed, &p->mu, &until) == 0)
+           clock_wait(&p->changed, &p->mu, until))
         continue;
     bool more = p->count > 0;
     pthread_mutex_unlock(&p->mu);

@@ -16,7 +16,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 enum { KEEP_MS = 10000 };
 static const char ourselves[] = "rollout"; /* who, of what nobody said */
@@ -357,11 +356,9 @@ static void decide_all(struct rollouts *r)
 /* Until something is decided, or a second; false at the end. */
 static bool wait_until_due(struct rollouts *r)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++;
+    int64_t until = clock_monotonic_us() + 1000000;
     pthread_mutex_lock(&r->mu);
-    while (!r->is_due && !r->stopping && pthread_cond_timedwait(&r->due, &r->mu, &until) == 0)
+    while (!r->is_due && !r->stopping && clock_wait(&r->due, &r->mu, until))
         continue;
     r->is_due = false;
     bool go_on = !r->stopping;

@@ -28,7 +28,6 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 
 enum { RETRY_SECONDS = 1, PROGRESS_SAVE_MS = 2000 };
 
@@ -130,13 +129,10 @@ static bool is_stopping(struct runner *r)
 static bool wait_to_retry(void *context)
 {
     struct runner *r = context;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += RETRY_SECONDS;
+    int64_t until = clock_monotonic_us() + RETRY_SECONDS * INT64_C(1000000);
     pthread_mutex_lock(&r->mu);
-    int ended = 0;
-    while (!r->stopping && !ended)
-        ended = pthread_cond_timedwait(&r->changed, &r->mu, &until);
+    while (!r->stopping && clock_wait(&r->changed, &r->mu, until))
+        continue;
     bool stopping = r->stopping;
     pthread_mutex_unlock(&r->mu);
     return stopping;
@@ -405,11 +401,7 @@ enum err_code runner_new(struct state *s, const struct jobs_options *o, struct r
         return err_set(e, ERR_NOMEM, "no memory for %d job runners", o->runners);
     r->state = s;
     r->ending = (struct ending){ .state = s, .wait = wait_to_retry, .context = r };
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&r->changed, NULL);
     pthread_mutex_init(&r->mu, NULL);
     r->executable = strdup(o->executable);
     r->slots = calloc((size_t)o->runners, sizeof *r->slots);

@@ -9,7 +9,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* A wall clock that is set is noticed within the longest sleep. */
 enum { SLEEP_MAX_MS = 60000, FAULT_MS = 1000, COLLECT_MS = 3600000 };
@@ -28,17 +27,9 @@ struct scheduler {
 /* With the lock held. */
 static void sleep_for(struct scheduler *s, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    int ended = 0;
-    while (!s->stopping && !s->rung && !ended)
-        ended = pthread_cond_timedwait(&s->wanted, &s->mu, &until);
+    int64_t until = clock_monotonic_us() + ms * 1000;
+    while (!s->stopping && !s->rung && clock_wait(&s->wanted, &s->mu, until))
+        continue;
 }
 
 /* At the start, then every hour. One that fails is tried again with the next. */
@@ -101,11 +92,7 @@ enum err_code scheduler_new(struct state *state, struct jobs *jobs, struct sched
     s->state = state;
     s->jobs = jobs;
     pthread_mutex_init(&s->mu, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->wanted, &attributes);
-    pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&s->wanted, NULL);
     enum err_code r = bell_add(db_bell(state_db(state)), on_ring, s, e);
     s->rings = !r;
     int error = r ? 0 : pthread_create(&s->thread, NULL, run, s);

@@ -22,7 +22,6 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Whether the client has gone costs a system call: not for what did not have to wait. */
@@ -251,9 +250,8 @@ static int take_waiting(struct scorer *s, struct waiting *batch, int got, int mo
 static int wait_for_more(struct scorer *s, struct waiting *batch, int got)
 {
     int64_t until = batch[0].submitted_us + s->options.max_delay_us;
-    struct timespec at = { .tv_sec = until / 1000000, .tv_nsec = until % 1000000 * 1000 };
     while (got < s->options.max_batch && !s->stopping) {
-        if (!s->count && pthread_cond_timedwait(&s->filled, &s->mu, &at) != 0)
+        if (!s->count && !clock_wait(&s->filled, &s->mu, until))
             break;
         int before = got;
         got = take_waiting(s, batch, got, s->options.max_batch);
@@ -363,11 +361,7 @@ enum err_code scorer_new(const struct scorer_options *o, struct scorer **ret, st
     if (s->options.max_batch < 1)
         s->options.max_batch = 1;
     pthread_mutex_init(&s->mu, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->filled, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&s->filled, NULL);
     s->ring = calloc((size_t)o->queue, sizeof *s->ring);
     s->threads = calloc((size_t)o->threads, sizeof *s->threads);
     if (!s->ring || !s->threads)

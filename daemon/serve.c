@@ -14,6 +14,7 @@
 #include "daemon/plan_cache.h"
 #include "daemon/score_meters.h"
 #include "data/base/cleanup.h"
+#include "data/base/clock.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 #include <unistd.h>
 
 /* Whoever moves an alias can wait; those who score cannot. */
-enum { LOAD_NICE = 10 };
+enum { LOAD_NICE = 10, RETIRE_MS = 1000 };
 
 struct serve {
     struct state *state;   /* borrowed */
@@ -33,6 +34,7 @@ struct serve {
     pthread_mutex_t mu;
     struct plan_cache cache; /* guarded by mu */
     pthread_cond_t loaded;   /* a slot's load has ended */
+    pthread_cond_t returned; /* of a retired snapshot: all but the last borrow */
 };
 
 void serve_share(struct serve_ref *r)
@@ -49,15 +51,44 @@ void serve_release(struct serve_ref *r)
     struct serve *v = r->owner;
     pthread_mutex_lock(&v->mu);
     bool last = --r->borrows == 0;
+    if (r->retired && r->borrows == 1)
+        pthread_cond_broadcast(&v->returned);
     pthread_mutex_unlock(&v->mu);
     if (last)
         snapshot_free(r);
 }
 
+/* The scratches that the model's traffic has needed so far. */
+static int count_scratches(struct serve *v, const char *model)
+{
+    pthread_mutex_lock(&v->mu);
+    const struct serve_slot *slot = plan_cache_slot(&v->cache, model);
+    int count = slot && slot->current ? atomic_load(&slot->current->scratches) : 1;
+    pthread_mutex_unlock(&v->mu);
+    return count;
+}
+
+/* Gives back what a slot held, once those who borrowed it are done, so that none of them spends a
+ * request's time on freeing it: that takes milliseconds. Who takes too long does it all the same.
+ */
+static void retire(struct serve *v, struct serve_ref *r)
+{
+    if (!r)
+        return;
+    int64_t until = clock_monotonic_us() + RETIRE_MS * 1000;
+    pthread_mutex_lock(&v->mu);
+    r->retired = true;
+    while (r->borrows > 1 && clock_wait(&v->returned, &v->mu, until))
+        continue;
+    pthread_mutex_unlock(&v->mu);
+    serve_release(r);
+}
+
 static enum err_code load(struct serve *v, const char *model, int64_t version,
                           struct serve_ref **ret, struct err *e)
 {
-    enum err_code r = snapshot_load(v, v->state, model, version, ret, e);
+    int scratches = count_scratches(v, model);
+    enum err_code r = snapshot_load(v, v->state, model, version, scratches, ret, e);
     if (r == ERR_BLOB_MISSING || r == ERR_BLOB_CORRUPT)
         atomic_store(&v->damaged, true);
     /* A name that nobody checked is not to become a label. */
@@ -144,7 +175,7 @@ void serve_swap(struct serve *v, struct serve_ref *next)
     plan_cache_trim(&v->cache, next, &given_up);
     meter_add(v->meters, SERVE_SWAPS, (const char *[]){ next->model }, 1);
     pthread_mutex_unlock(&v->mu);
-    serve_release(old);
+    retire(v, old);
     drop(v, given_up);
 }
 
@@ -500,6 +531,7 @@ enum err_code serve_new(struct state *s, const struct serve_options *o, struct s
     pthread_mutex_init(&v->moves, NULL);
     pthread_mutex_init(&v->mu, NULL);
     pthread_cond_init(&v->loaded, NULL);
+    pthread_cond_init(&v->returned, NULL);
     v->cache.limit = o->plan_memory;
     v->meters = o->meters;
     if (o->default_model && !(v->default_model = strdup(o->default_model)))
@@ -525,6 +557,7 @@ void serve_free(struct serve *v)
         v->cache.slots = next;
     }
     pthread_cond_destroy(&v->loaded);
+    pthread_cond_destroy(&v->returned);
     pthread_mutex_destroy(&v->mu);
     pthread_mutex_destroy(&v->moves);
     free(v->default_model);

@@ -96,19 +96,31 @@ static enum err_code make_labels(struct serve_ref *r, int strip_prefix, struct e
     return ERR_OK;
 }
 
-static enum err_code warm_up(struct serve_ref *r, const struct image_limits *limits, struct err *e)
+/* All the scratches are held until the last one has run: what is given back would be lent again. */
+static enum err_code warm_up(struct serve_ref *r, int scratches, const struct image_limits *limits,
+                             struct err *e)
 {
     CLEANUP(cleanup_free)
     float *probabilities = calloc((size_t)classifier_classes(r->classifier), sizeof *probabilities);
     if (!probabilities)
         return err_set(e, ERR_NOMEM, "no memory to warm up model \"%s\"", r->model);
-    struct serve_scratch *scratch = NULL;
-    enum err_code code = serve_scratch_borrow(r, &scratch, e);
-    if (code)
-        return code;
-    code = classifier_score(r->classifier, scratch->classifier, warm_up_png, sizeof warm_up_png,
-                            limits, probabilities, e);
-    serve_scratch_release(r, scratch);
+    struct serve_scratch *warm = NULL;
+    enum err_code code = ERR_OK;
+    do {
+        struct serve_scratch *s = NULL;
+        code = serve_scratch_borrow(r, &s, e);
+        if (code)
+            break;
+        s->next = warm;
+        warm = s;
+        code = classifier_score(r->classifier, s->classifier, warm_up_png, sizeof warm_up_png,
+                                limits, probabilities, e);
+    } while (!code && --scratches > 0);
+    while (warm) {
+        struct serve_scratch *next = warm->next;
+        serve_scratch_release(r, warm);
+        warm = next;
+    }
     return code;
 }
 
@@ -124,7 +136,7 @@ static enum err_code load_classifier(struct state *s, const struct digest *artif
 CLEANUP_DEFINE(struct serve_ref, snapshot_free);
 
 enum err_code snapshot_load(struct serve *owner, struct state *s, const char *model,
-                            int64_t version, struct serve_ref **ret, struct err *e)
+                            int64_t version, int scratches, struct serve_ref **ret, struct err *e)
 {
     struct facts facts;
     enum err_code code = read_facts(s, model, version, &facts, e);
@@ -144,7 +156,7 @@ enum err_code snapshot_load(struct serve *owner, struct state *s, const char *mo
     if (!code)
         code = make_labels(r, facts.strip_prefix, e);
     if (!code)
-        code = warm_up(r, &state_limits(s)->image, e);
+        code = warm_up(r, scratches, &state_limits(s)->image, e);
     if (!code)
         *ret = STEAL(r);
     return code;

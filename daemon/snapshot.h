@@ -29,6 +29,7 @@ struct serve_slot {
 struct serve_ref {
     struct serve *owner; /* borrowed */
     int borrows;         /* guarded by owner's mu */
+    bool retired;        /* its slot holds another one; guarded by owner's mu */
     uint64_t used;       /* the owner's count of borrows at the last one; guarded by its mu */
     struct serve_ref *next_given_up;
     int64_t version;
@@ -44,10 +45,12 @@ struct serve_ref {
     struct serve_scratch *idle; /* guarded by mu */
 };
 
-/* Reads the row and the artifact, builds the classifier and scores one picture with it. borrows is
- * 1: the caller's. ERR_MODEL_UNKNOWN, ERR_VERSION_UNKNOWN, ERR_BLOB_*, ERR_ONNX_*, ERR_DNN. */
+/* Reads the row and the artifact, builds the classifier and scores one picture with each of
+ * `scratches` scratches (at least 1), so that as many threads find one ready. borrows is 1: the
+ * caller's. ERR_MODEL_UNKNOWN, ERR_VERSION_UNKNOWN, ERR_BLOB_*, ERR_ONNX_*, ERR_DNN. */
 enum err_code snapshot_load(struct serve *owner, struct state *s, const char *model,
-                            int64_t version, struct serve_ref **ret, struct err *e) MUST_USE;
+                            int64_t version, int scratches, struct serve_ref **ret, struct err *e)
+    MUST_USE;
 void snapshot_free(struct serve_ref *r);
 /* Held by the classifier and its scratches. */
 uint64_t snapshot_bytes(const struct serve_ref *r);

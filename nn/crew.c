@@ -1,10 +1,10 @@
 #include "nn/crew.h"
 
 #include "data/base/cleanup.h"
+#include "data/base/clock.h"
 
 #include <pthread.h>
 #include <stdint.h>
-#include <time.h>
 
 enum { WATCH_MS = 100 };
 
@@ -62,12 +62,7 @@ static void watch(struct crew *c)
     const struct crew_options *o = c->options;
     pthread_mutex_lock(&c->mu);
     while (c->running > 0) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += WATCH_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        pthread_cond_timedwait(&c->changed, &c->mu, &until);
+        (void)clock_wait(&c->changed, &c->mu, clock_monotonic_us() + WATCH_MS * 1000);
         size_t done = c->done;
         bool ended = c->running == 0;
         pthread_mutex_unlock(&c->mu);
@@ -106,12 +101,8 @@ enum err_code crew_run(const struct crew_options *o, struct err *e)
     CLEANUP(cleanup_free) pthread_t *threads = calloc((size_t)count + 1, sizeof *threads);
     if (!threads)
         return err_set(e, ERR_NOMEM, "no memory for %d threads", count);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&c.mu, NULL);
-    pthread_cond_init(&c.changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&c.changed, NULL);
 
     enum err_code r = start(&c, threads, count, &started, e);
     watch(&c);

@@ -28,6 +28,12 @@ int64_t clock_monotonic_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+bool clock_wait(pthread_cond_t *cond, pthread_mutex_t *mu, int64_t until_us)
+{
+    struct timespec at = { .tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000 };
+    return pthread_cond_clockwait(cond, mu, CLOCK_MONOTONIC, &at) == 0;
+}
+
 void clock_text(int64_t utc_ms, char ret[CLOCK_TEXT])
 {
     /* Years 0000 to 9999 are what RFC 3339 has. */

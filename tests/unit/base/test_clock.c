@@ -39,11 +39,48 @@ static void clocks_run(void **state)
     assert_true(clock_monotonic_us() > before);
 }
 
+struct signalled {
+    pthread_mutex_t mu;
+    pthread_cond_t cond;
+    bool rung;
+};
+
+static void *ring(void *context)
+{
+    struct signalled *s = context;
+    pthread_mutex_lock(&s->mu);
+    s->rung = true;
+    pthread_cond_signal(&s->cond);
+    pthread_mutex_unlock(&s->mu);
+    return NULL;
+}
+
+static void waits_end(void **state)
+{
+    (void)state;
+    struct signalled s = { .mu = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
+    pthread_mutex_lock(&s.mu);
+    int64_t until = clock_monotonic_us() + 20000;
+    while (clock_wait(&s.cond, &s.mu, until))
+        continue; /* woken for nothing */
+    assert_true(clock_monotonic_us() >= until);
+
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, ring, &s), 0);
+    bool in_time = true;
+    while (!s.rung && in_time)
+        in_time = clock_wait(&s.cond, &s.mu, clock_monotonic_us() + 60000000);
+    assert_true(s.rung && in_time);
+    pthread_mutex_unlock(&s.mu);
+    pthread_join(thread, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_of_known_times),
         cmocka_unit_test(clocks_run),
+        cmocka_unit_test(waits_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

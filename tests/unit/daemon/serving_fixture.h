@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 /* --- the fake classifier -------------------------------------------------------------------- */
 
@@ -30,6 +31,7 @@ struct classifier_scratch {
 };
 
 static atomic_int fake_live;           /* classifiers */
+static atomic_int fake_freed_by;       /* the thread that freed the last one */
 static atomic_int fake_scratches_made; /* ever */
 static atomic_int fake_scored;         /* pictures, warm-ups included */
 
@@ -83,6 +85,7 @@ void classifier_free(struct classifier *c)
         free(c->labels[i]);
     free(c);
     atomic_fetch_sub(&fake_live, 1);
+    atomic_store(&fake_freed_by, gettid());
 }
 
 int classifier_classes(const struct classifier *c)

@@ -163,6 +163,59 @@ static void test_replaced_snapshot_lives_to_its_last_borrow(void **context)
     assert_int_equal(atomic_load(&fake_live), 1);
 }
 
+static void *give_back_later(void *ref)
+{
+    while (nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL))
+        ;
+    serve_release(ref);
+    return NULL;
+}
+
+/* Freeing takes milliseconds, which whoever gives back last would spend on a request's time. */
+static void test_who_swaps_frees_what_is_replaced(void **context)
+{
+    struct fixture *f = *context;
+    struct err e = { 0 };
+    add_models(f);
+    CLEANUP(serve_free_p) struct serve *v = serve_of(f, NULL);
+    struct serve_ref *old = NULL, *next = NULL;
+    assert_ok(serve_borrow(v, "breeds", 0, &old, &e));
+    assert_ok(serve_load(v, "breeds", 2, &next, &e));
+    pthread_t thread;
+    atomic_store(&fake_freed_by, 0);
+    assert_int_equal(pthread_create(&thread, NULL, give_back_later, old), 0);
+    serve_swap(v, next);
+    assert_int_equal(atomic_load(&fake_live), 1);
+    assert_int_equal(atomic_load(&fake_freed_by), gettid());
+    pthread_join(thread, NULL);
+}
+
+static void test_next_version_is_as_ready_as_the_last(void **context)
+{
+    struct fixture *f = *context;
+    struct err e = { 0 };
+    add_models(f);
+    CLEANUP(serve_free_p) struct serve *v = serve_of(f, NULL);
+    struct serve_ref *r = NULL, *next = NULL;
+    struct serve_scratch *busy[3] = { NULL };
+    assert_ok(serve_borrow(v, "breeds", 0, &r, &e));
+    for (int i = 0; i < 3; i++)
+        assert_ok(serve_scratch_borrow(r, &busy[i], &e));
+    for (int i = 0; i < 3; i++)
+        serve_scratch_release(r, busy[i]);
+    serve_release(r);
+    atomic_store(&fake_scored, 0);
+    assert_ok(serve_load(v, "breeds", 2, &next, &e));
+    assert_int_equal(atomic_load(&fake_scored), 3);
+    int made = atomic_load(&fake_scratches_made);
+    for (int i = 0; i < 3; i++)
+        assert_ok(serve_scratch_borrow(next, &busy[i], &e));
+    assert_int_equal(atomic_load(&fake_scratches_made), made);
+    for (int i = 0; i < 3; i++)
+        serve_scratch_release(next, busy[i]);
+    serve_swap(v, next);
+}
+
 static void test_first_swap_of_a_model(void **context)
 {
     struct fixture *f = *context;
@@ -441,6 +494,8 @@ int main(void)
         TEST(test_label_prefix),
         TEST(test_few_other_versions_are_kept),
         TEST(test_replaced_snapshot_lives_to_its_last_borrow),
+        TEST(test_who_swaps_frees_what_is_replaced),
+        TEST(test_next_version_is_as_ready_as_the_last),
         TEST(test_first_swap_of_a_model),
         TEST(test_broken_version_leaves_the_others),
         TEST(test_damaged_artifact_is_not_served),
