@@ -5,10 +5,14 @@
  * The writer takes the whole filling half under the lock and leaves its own empty one; it writes
  * without the lock. It looks before each write whether the reader takes anything, so that it sees
  * the end of the program; if somebody else filled the pipe in between, it is cancelled in its
- * write. */
+ * write.
+ *
+ * After a round it lets lines gather: a wake-up for each would take a core from the request that
+ * wrote it just when its reply is on its way (0.08 ms of 5 on two cores). */
 #include "data/base/log_queue.h"
 
 #include "data/base/cleanup.h"
+#include "data/base/clock.h"
 #include "data/base/log.h"
 
 #include <errno.h>
@@ -18,7 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LOOK_MS = 100, END_MS = 1000, CANCEL_SECONDS = 2 };
+enum { LOOK_MS = 100, END_MS = 1000, CANCEL_SECONDS = 2, GATHER_MS = 20 };
 
 struct half {
     char *text; /* [LOG_QUEUE_BYTES], owned */
@@ -29,7 +33,8 @@ struct log_queue {
     pthread_t thread;
     bool started;
     pthread_mutex_t mu;
-    pthread_cond_t wanted;
+    pthread_cond_t wanted; /* there is a line, or the end */
+    pthread_cond_t hurry;  /* there are many, or the end */
 
     /* guarded by mu */
     bool stopping;
@@ -58,6 +63,16 @@ static bool wait_for_reader(struct log_queue *q, int *left_ms)
             return false;
     }
     return true;
+}
+
+static void gather(struct log_queue *q)
+{
+    int64_t until = clock_monotonic_us() + GATHER_MS * 1000;
+    pthread_mutex_lock(&q->mu);
+    while (!q->stopping && q->filling.len < LOG_QUEUE_BYTES / 2 &&
+           clock_wait(&q->hurry, &q->mu, until))
+        continue;
+    pthread_mutex_unlock(&q->mu);
 }
 
 static void drain(struct log_queue *q)
@@ -103,6 +118,7 @@ static void *run(void *context)
         snprintf(count, sizeof count, "%" PRIu64, dropped);
         if (dropped)
             log_queue_event(q, "warning", "log_lines_dropped", "count", count, NULL);
+        gather(q);
     }
 }
 
@@ -113,6 +129,8 @@ bool log_queue_put(struct log_queue *q, const char *line, size_t len)
     if (fits) {
         append(q, line, len);
         pthread_cond_signal(&q->wanted);
+        if (q->filling.len >= LOG_QUEUE_BYTES / 2)
+            pthread_cond_signal(&q->hurry);
     } else {
         q->dropped++;
     }
@@ -139,6 +157,7 @@ enum err_code log_queue_new(struct log_queue **ret, struct err *e)
         return err_set(e, ERR_NOMEM, "no memory for the log");
     pthread_mutex_init(&q->mu, NULL);
     pthread_cond_init(&q->wanted, NULL);
+    pthread_cond_init(&q->hurry, NULL);
     q->filling.text = malloc(LOG_QUEUE_BYTES);
     q->draining.text = malloc(LOG_QUEUE_BYTES);
     if (!q->filling.text || !q->draining.text)
@@ -156,6 +175,7 @@ static void end_thread(struct log_queue *q)
     pthread_mutex_lock(&q->mu);
     q->stopping = true;
     pthread_cond_signal(&q->wanted);
+    pthread_cond_signal(&q->hurry);
     pthread_mutex_unlock(&q->mu);
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
@@ -173,6 +193,7 @@ void log_queue_free(struct log_queue *q)
     if (q->started)
         end_thread(q);
     pthread_cond_destroy(&q->wanted);
+    pthread_cond_destroy(&q->hurry);
     pthread_mutex_destroy(&q->mu);
     free(q->filling.text);
     free(q->draining.text);
