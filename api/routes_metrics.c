@@ -5,6 +5,7 @@
 #include "api/routes.h"
 #include "daemon/follow.h"
 #include "daemon/followers.h"
+#include "daemon/gc.h"
 #include "daemon/jobs.h"
 #include "daemon/rollouts.h"
 #include "daemon/scorer.h"
@@ -72,6 +73,15 @@ static enum err_code write_jobs(struct request *r, struct buf *ret, struct err *
                              (double)json_integer_value(json_object_get(counts, totals[i][0])), e);
     }
     return code;
+}
+
+static enum err_code write_features(struct request *r, struct buf *ret, struct err *e)
+{
+    struct feature_folder f;
+    enum err_code code = gc_features(r->server->parts.state, true, &f, e);
+    return code ? code
+                : gauge(ret, "kennel_feature_cache_bytes", "Features that are kept on the disk.",
+                        (double)(f.bytes + f.removed_bytes), e);
 }
 
 static enum err_code counter(struct buf *ret, const char *name, const char *help, int64_t n,
@@ -206,6 +216,8 @@ static enum err_code metrics(struct request *r, struct err *e)
         code = write_serving(r, text, e);
     if (!code && r->server->parts.jobs)
         code = write_jobs(r, text, e);
+    if (!code && r->server->parts.jobs)
+        code = write_features(r, text, e);
     if (!code && r->server->parts.follow)
         code = write_follower(r, text, e);
     if (!code && !r->server->parts.follow)

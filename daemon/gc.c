@@ -1,7 +1,9 @@
 #include "daemon/gc.h"
 
 #include "daemon/db.h"
+#include "data/base/cleanup.h"
 #include "data/base/clock.h"
+#include "data/base/file.h"
 #include "data/base/json.h"
 
 #include <string.h>
@@ -174,10 +176,18 @@ static enum err_code mark_all(struct run *g, struct err *e)
     return r ? r : count_blobs(g, e);
 }
 
+enum err_code gc_features(struct state *s, bool dry_run, struct feature_folder *ret, struct err *e)
+{
+    CLEANUP(cleanup_free) char *folder = NULL;
+    enum err_code r = file_path(&folder, e, "%s/features", state_dir(s));
+    return r ? r : feature_folder_trim(folder, state_limits(s)->max_feature_bytes, dry_run, ret, e);
+}
+
 /* A dry run is the run itself, without its commit. */
 enum err_code gc_run(struct state *s, bool dry_run, const char *who, json_t **ret, struct err *e)
 {
     CLEANUP(run_fini) struct run g = { .state = s, .who = who };
+    struct feature_folder features = { 0 };
     bool swept = false;
     enum err_code r = mark_all(&g, e);
     if (!r && !dry_run)
@@ -186,12 +196,16 @@ enum err_code gc_run(struct state *s, bool dry_run, const char *who, json_t **re
         return r;
     if (!dry_run && g.blobs)
         swept = state_sweep(s);
-    json_t *made =
-        json_pack("{s:b, s:O, s:O, s:I, s:I, s:I, s:I, s:I, s:b}", "dry_run", dry_run, "versions",
-                  g.version_list, "dataset_versions", g.dataset_version_list, "version_count",
-                  (json_int_t)g.versions, "dataset_version_count", (json_int_t)g.dataset_versions,
-                  "picture_count", (json_int_t)g.pictures, "blobs", (json_int_t)g.blobs, "bytes",
-                  (json_int_t)g.bytes, "swept", swept || (!dry_run && !g.blobs));
+    r = gc_features(s, dry_run, &features, e);
+    if (r)
+        return r;
+    json_t *made = json_pack(
+        "{s:b, s:O, s:O, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I}", "dry_run", dry_run, "versions",
+        g.version_list, "dataset_versions", g.dataset_version_list, "version_count",
+        (json_int_t)g.versions, "dataset_version_count", (json_int_t)g.dataset_versions,
+        "picture_count", (json_int_t)g.pictures, "blobs", (json_int_t)g.blobs, "bytes",
+        (json_int_t)g.bytes, "swept", swept || (!dry_run && !g.blobs), "feature_files",
+        (json_int_t)features.removed_files, "feature_bytes", (json_int_t)features.removed_bytes);
     if (!made)
         return err_set(e, ERR_NOMEM, "no memory for what was collected");
     *ret = made;
@@ -216,7 +230,10 @@ static enum err_code is_wanted(struct state *s, bool *ret, struct err *e)
 enum err_code gc_run_due(struct state *s, struct err *e)
 {
     CLEANUP(json_decref_p) json_t *done = NULL;
+    struct feature_folder features;
     bool wanted = false;
     enum err_code r = is_wanted(s, &wanted, e);
-    return r || !wanted ? r : gc_run(s, false, "retention", &done, e);
+    if (r)
+        return r;
+    return wanted ? gc_run(s, false, "retention", &done, e) : gc_features(s, false, &features, e);
 }

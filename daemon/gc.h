@@ -9,11 +9,14 @@
  * removed after its commit by the sweep (daemon/state.h), which reads the rows anew: so a crash
  * anywhere loses nothing that is named, and what it leaves goes at the next start. While blobs are
  * put or backed up no sweep takes place; it is then made up for as soon as nobody does.
+ * The feature cache is kept below its limit beside that: retention has no part in it, as a picture
+ * that is needed again is only computed again.
  * Threads: any. */
 #ifndef KENNEL_GC_H
 #define KENNEL_GC_H
 
 #include "daemon/state.h"
+#include "data/feature_folder.h"
 
 #include <jansson.h>
 
@@ -21,12 +24,18 @@ enum { GC_LISTED_MAX = 1000 };
 
 /* dry_run: says what would go, and changes nothing. *ret: {"dry_run", "versions": [{"of":
  * "model/NAME/versions/N"}...], "dataset_versions": [...], "version_count",
- * "dataset_version_count", "picture_count", "blobs", "bytes", "swept"}; a list has GC_LISTED_MAX
- * names at most, swept tells whether the blobs are gone already. */
+ * "dataset_version_count", "picture_count", "blobs", "bytes", "swept", "feature_files",
+ * "feature_bytes"}; a list has GC_LISTED_MAX names at most, swept tells whether the blobs are gone
+ * already. */
 enum err_code gc_run(struct state *s, bool dry_run, const char *who, json_t **ret, struct err *e)
     MUST_USE;
 
-/* gc_run() where any retention is set and has something to do, for the scheduler. */
+/* The feature cache alone. It holds more than its limit while a job fills it, and less than that
+ * again when the job has ended and this has been called. */
+enum err_code gc_features(struct state *s, bool dry_run, struct feature_folder *ret, struct err *e)
+    MUST_USE;
+
+/* Both, gc_run() only where any retention is set; for the scheduler. */
 enum err_code gc_run_due(struct state *s, struct err *e) MUST_USE;
 
 #endif

@@ -151,6 +151,8 @@ static size_t list_flags(struct options *o, struct flag ret[FLAGS_MAX])
           "width x height of a picture" },
         { "max-backbone-bytes", "BYTES", KIND_SIZE, &o->limits.max_backbone_bytes, 1,
           NETWORK_BYTES_MAX, "of a backbone's ONNX file" },
+        { "max-feature-bytes", "BYTES", KIND_SIZE, &o->limits.max_feature_bytes, 0, many,
+          "of the feature cache; when a job has ended, what was used longest ago goes" },
         { "max-labels", "N", KIND_COUNT, &o->limits.max_labels, 2, 1000000, "of a dataset" },
     };
     _Static_assert(sizeof flags / sizeof *flags <= FLAGS_MAX, "FLAGS_MAX");

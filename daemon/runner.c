@@ -15,6 +15,7 @@
 #include "daemon/runner.h"
 
 #include "daemon/ending.h"
+#include "daemon/gc.h"
 #include "daemon/outcome.h"
 #include "daemon/process.h"
 #include "daemon/queue.h"
@@ -299,6 +300,9 @@ static void run_job(struct slot *slot, struct job *j)
         ending_death(&r->ending, j, e.message, folder);
     else
         end_job(r, j, &f, status, folder);
+    struct feature_folder features;
+    if (gc_features(r->state, false, &features, &e))
+        log_event("error", "feature_cache", "code", err_slug(e.code), "message", e.message, NULL);
 }
 
 /* --- threads --------------------------------------------------------------------------------- */

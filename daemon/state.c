@@ -38,6 +38,7 @@ void limits_default(struct limits *l)
                      .max_member = UINT64_C(64) << 20,
                      .max_unpacked = UINT64_C(1) << 40 },
         .max_labels = 10000,
+        .max_feature_bytes = UINT64_C(64) << 30,
     };
 }
 

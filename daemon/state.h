@@ -35,6 +35,7 @@ struct limits {
     uint64_t max_backbone_bytes;   /* --max-backbone-bytes, 512 MiB */
     struct archive_limits archive; /* --max-entries 2,000,000; unpacked 1 TiB */
     int max_labels;                /* 10,000 per dataset */
+    uint64_t max_feature_bytes;    /* --max-feature-bytes, 64 GiB: of the feature cache (gc.h) */
 };
 void limits_default(struct limits *l);
 

@@ -201,6 +201,25 @@ static enum err_code take_lock(const struct feature_cache *c, int wait_ms, struc
     return ERR_OK;
 }
 
+/* What is removed while one waits for the lock would be written for nobody. */
+static enum err_code open_locked(struct feature_cache *c, int wait_ms, struct err *e)
+{
+    for (;;) {
+        struct stat st;
+        c->fd = open(c->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (c->fd < 0)
+            return err_errno(e, errno, "cannot open %s", c->path);
+        enum err_code r = take_lock(c, wait_ms, e);
+        if (r)
+            return r;
+        if (fstat(c->fd, &st) < 0)
+            return err_errno(e, errno, "cannot read %s", c->path);
+        if (st.st_nlink)
+            return ERR_OK;
+        cleanup_fd(&c->fd);
+    }
+}
+
 /* Under the lock: what is there is kept when its header is ours. */
 static enum err_code adopt_file(struct feature_cache *c, const struct digest *key, struct err *e)
 {
@@ -253,12 +272,12 @@ enum err_code feature_cache_open(const char *folder, const struct digest *key, i
     r = file_mkdirs(folder, e);
     if (r)
         return r;
-    c->fd = open(c->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (c->fd < 0)
-        return err_errno(e, errno, "cannot open %s", c->path);
-    r = take_lock(c, wait_ms, e);
+    r = open_locked(c, wait_ms, e);
     if (!r)
         r = adopt_file(c, key, e);
+    /* Says when it was last used (data/feature_folder.h); without that it only goes sooner. */
+    if (!r && futimens(c->fd, NULL) < 0) {
+    }
     if (!r)
         r = read_index(c, e);
     if (r)

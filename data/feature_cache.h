@@ -7,7 +7,8 @@
  * (picture digest, view, width x float32 little-endian, CRC-32 over all of it). A record
  * whose checksum is wrong is as if it were not there; a torn tail is cut off by the next
  * writer. One writer at a time (flock), any number of readers.
- * A failed append (full disk) leaves what was there readable.
+ * A failed append (full disk) leaves what was there readable. The file's time is that of its last
+ * opening or append, by which data/feature_folder.h removes files.
  * Threads: one owner at a time. */
 #ifndef KENNEL_FEATURE_CACHE_H
 #define KENNEL_FEATURE_CACHE_H

@@ -7,6 +7,7 @@ import subprocess
 import unittest
 
 from kennel_test import COLORS, KENNEL, KENNELD, V1, Case, Daemon, color_files, make_model, png, tar, until
+from test_metrics import read
 
 M = f"{V1}/models/colors"
 PNG = {"Content-Type": "image/png"}
@@ -211,6 +212,43 @@ class Refusals(Case):
         self.refused(d.request("DELETE", f"{V1}/datasets/none/retention"), 404, "dataset_unknown")
         self.refused(d.request("PUT", f"{V1}/models/none/retention", {"keep_last": 1}), 404, "model_unknown")
         self.refused(d.post(f"{V1}/gc", {"dry": True}), 400, "field_unknown")
+
+
+class FeatureCache(unittest.TestCase):
+    def held(self, daemon):
+        with os.scandir(os.path.join(daemon.state, "features")) as entries:
+            return sum(entry.stat().st_size for entry in entries)
+
+    def test_it_is_kept_and_counted(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.stop)
+        make_model(daemon)
+        self.assertGreater(self.held(daemon), 0)
+        self.assertEqual(read(daemon).get("kennel_feature_cache_bytes"), self.held(daemon))
+        done = daemon.post(f"{V1}/gc", {}, 200).json
+        self.assertEqual((done["feature_files"], done["feature_bytes"]), (0, 0))
+        retrain(daemon, 2)
+        self.assertEqual(daemon.get(f"{M}/versions/2")["report"]["forward_passes"], 0)
+
+    def test_it_is_bounded(self):
+        daemon = Daemon("--max-feature-bytes", "1K")
+        self.addCleanup(daemon.stop)
+        make_model(daemon)
+        until(lambda: self.held(daemon) <= 1024)
+        retrain(daemon, 2)
+        self.assertGreater(daemon.get(f"{M}/versions/2")["report"]["forward_passes"], 0)
+        until(lambda: self.held(daemon) <= 1024)
+        # Told apart from what retention gives up.
+        with open(os.path.join(daemon.state, "features", "old"), "wb") as file:
+            file.write(bytes(5000))
+        was = self.held(daemon)
+        would = daemon.post(f"{V1}/gc", {"dry_run": True}, 200).json
+        self.assertEqual((self.held(daemon), would["blobs"]), (was, 0))
+        done = daemon.post(f"{V1}/gc", {}, 200).json
+        self.assertEqual((done["feature_files"], done["feature_bytes"]),
+                         (would["feature_files"], would["feature_bytes"]))
+        self.assertEqual(was - done["feature_bytes"], self.held(daemon))
+        self.assertLessEqual(self.held(daemon), 1024)
 
 
 if __name__ == "__main__":
