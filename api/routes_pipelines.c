@@ -45,16 +45,56 @@ static enum err_code sort_parameters(json_t *parameters, json_t *body, struct er
     return code;
 }
 
-static enum err_code put_tags(const char *experiment, const char *source, json_t *body,
-                              struct err *e)
+/* What such a request may hold beside its parameters. */
+struct pipeline_run {
+    const char *experiment, *source, *description;
+    json_t *tags, *parameters, *datasets, *paths;
+};
+
+static enum err_code put_tag(json_t *tags, const char *name, const char *value, struct err *e)
 {
-    json_t *tags = json_object();
+    return value ? json_put(tags, name, json_string(value), e) : ERR_OK;
+}
+
+static enum err_code put_tags(const struct pipeline_run *run, json_t *body, struct err *e)
+{
+    json_t *tags = run->tags ? json_copy(run->tags) : json_object();
     enum err_code code = json_put(body, "tags", tags, e);
-    if (!code && experiment)
-        code = json_put(tags, "experiment", json_string(experiment), e);
-    if (!code && source)
-        code = json_put(tags, "run_source", json_string(source), e);
-    return code;
+    if (!code)
+        code = put_tag(tags, "experiment", run->experiment, e);
+    if (!code)
+        code = put_tag(tags, "run_source", run->source, e);
+    return code ? code : put_tag(tags, "description", run->description, e);
+}
+
+/* Clients send them empty; what they would change is the model's here. */
+static enum err_code check_empty(const json_t *assignments, const char *name, struct err *e)
+{
+    return json_object_size(assignments)
+               ? err_set(e, ERR_FIELD_RANGE,
+                         "the request: %s must be empty: a model trains on its own dataset; "
+                         "dataset_version in ParameterAssignments names a version of it",
+                         name)
+               : ERR_OK;
+}
+
+static enum err_code read_run(const json_t *body, struct pipeline_run *ret, struct err *e)
+{
+    const struct json_field fields[] = {
+        { .name = "ExperimentName", .kind = JSON_KIND_STRING, .into = &ret->experiment },
+        { .name = "Description", .kind = JSON_KIND_STRING, .into = &ret->description },
+        { .name = "Tags", .kind = JSON_KIND_OBJECT, .into = &ret->tags },
+        { .name = "RunSource", .kind = JSON_KIND_STRING, .into = &ret->source },
+        { .name = "ParameterAssignments", .kind = JSON_KIND_OBJECT, .into = &ret->parameters },
+        { .name = "DataSetDefinitionValueAssignments",
+          .kind = JSON_KIND_OBJECT,
+          .into = &ret->datasets },
+        { .name = "DataPathAssignments", .kind = JSON_KIND_OBJECT, .into = &ret->paths },
+    };
+    enum err_code code = json_take(body, "the request", fields, sizeof fields / sizeof *fields, e);
+    if (!code)
+        code = check_empty(ret->datasets, "DataSetDefinitionValueAssignments", e);
+    return code ? code : check_empty(ret->paths, "DataPathAssignments", e);
 }
 
 static enum err_code run_pipeline(struct request *r, struct err *e)
@@ -62,22 +102,16 @@ static enum err_code run_pipeline(struct request *r, struct err *e)
     CLEANUP(json_decref_p) json_t *body = NULL;
     CLEANUP(json_decref_p) json_t *job = NULL;
     CLEANUP(json_decref_p) json_t *retrain = json_object();
-    const char *experiment = NULL, *source = NULL;
-    json_t *parameters = NULL;
-    const struct json_field fields[] = {
-        { .name = "ExperimentName", .kind = JSON_KIND_STRING, .into = &experiment },
-        { .name = "RunSource", .kind = JSON_KIND_STRING, .into = &source },
-        { .name = "ParameterAssignments", .kind = JSON_KIND_OBJECT, .into = &parameters },
-    };
+    struct pipeline_run run = { 0 };
     enum err_code code = request_json(r, &body, e);
     if (!code)
-        code = json_take(body, "the request", fields, sizeof fields / sizeof *fields, e);
+        code = read_run(body, &run, e);
     if (!code && !retrain)
         code = err_set(e, ERR_NOMEM, "no memory for a request");
     if (!code)
-        code = put_tags(experiment, source, retrain, e);
+        code = put_tags(&run, retrain, e);
     if (!code)
-        code = sort_parameters(parameters, retrain, e);
+        code = sort_parameters(run.parameters, retrain, e);
     if (!code)
         code = trigger_submit(r, request_param(r, "m"), retrain, &job, e);
     if (code)

@@ -139,6 +139,19 @@ class Triggers(Case):
         self.refused(self.daemon.post(f"{V1}/pipelines/busy", {"Experiment": "x"}), 400, "field_unknown")
         self.refused(self.daemon.post(f"{V1}/pipelines/nobody", {}), 404, "model_unknown")
 
+    def test_azure_form_with_all_that_its_documentation_names(self):
+        body = {"ExperimentName": "nightly", "Description": "C# call", "Tags": {"team": "vision"}, "RunSource": None,
+                "ParameterAssignments": None, "DataSetDefinitionValueAssignments": {}, "DataPathAssignments": {}}
+        made = self.daemon.post(f"{V1}/pipelines/busy", body, 200).json["Id"]
+        self.assertEqual(self.daemon.get(f"{V1}/jobs/{made}")["tags"],
+                         {"experiment": "nightly", "description": "C# call", "team": "vision"})
+        # Other data than the model's own would be trained on silently, were they passed over.
+        for name in ("DataSetDefinitionValueAssignments", "DataPathAssignments"):
+            refused = self.daemon.post(f"{V1}/pipelines/busy", {name: {"input": {"DataStoreName": "x"}}})
+            self.refused(refused, 400, "field_range")
+            self.assertIn(name, refused.json["detail"])
+        self.refused(self.daemon.post(f"{V1}/pipelines/busy", {"Tags": {"a": 1}}), 400, "json_type")
+
     def test_command_line(self):
         def kennel(*words):
             run = subprocess.run([KENNEL, "--url", self.daemon.url, "--json", *words], capture_output=True, text=True)
