@@ -52,6 +52,7 @@ struct server {
     struct spans *spans; /* owned; NULL without --otlp-endpoint */
     atomic_size_t buffered;
     atomic_int streams; /* of events, open */
+    atomic_int backups; /* that are sent */
 
     pthread_mutex_t mu;
     pthread_cond_t idle;

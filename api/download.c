@@ -5,7 +5,7 @@
 #include <microhttpd.h>
 #include <string.h>
 
-enum { RING = 1 << 20, LOOK_MS = 200 };
+enum { RING = 1 << 20, LOOK_MS = 200, RATE_MIN = 16 << 10 /* bytes a second */ };
 
 struct download {
     struct server *server;
@@ -17,6 +17,8 @@ struct download {
     struct MHD_Connection *connection;
     uint8_t *ring; /* [RING] */
     size_t head, len;
+    uint64_t taken;    /* by the reader, in the seconds that are counted */
+    int64_t waited_us; /* of them: for the reader */
     bool suspended, ended, broken, gone;
     int refs;
 };
@@ -53,6 +55,7 @@ static ssize_t take(struct download *d, char *bytes, size_t max)
     memcpy(bytes, d->ring + d->head, n);
     d->head = (d->head + n) % RING;
     d->len -= n;
+    d->taken += n;
     pthread_cond_signal(&d->room);
     return (ssize_t)n;
 }
@@ -127,7 +130,22 @@ static void wake(struct download *d)
     MHD_resume_connection(d->connection);
 }
 
-/* With the lock held. Looks now and then whether the server stops. */
+/* With the lock held. Of every so many seconds that were waited for the reader, those alone count:
+ * what the sockets took at once is no credit for later, and time that the disk takes is nobody's.
+ */
+static bool reader_too_slow(struct download *d)
+{
+    int64_t seconds = (int64_t)d->server->options.idle_seconds;
+    if (d->waited_us < seconds * 1000000)
+        return false;
+    bool slow = d->taken < (uint64_t)seconds * RATE_MIN;
+    d->taken = 0;
+    d->waited_us = 0;
+    return slow;
+}
+
+/* With the lock held. Looks now and then whether the server stops. What was slept through in one
+ * piece counts as one look: a machine that slept itself says nothing of the reader. */
 static enum err_code wait_for_room(struct download *d, struct err *e)
 {
     for (;;) {
@@ -137,7 +155,13 @@ static enum err_code wait_for_room(struct download *d, struct err *e)
             return err_set(e, ERR_CANCELLED, "the server is stopping");
         if (d->len < RING)
             return ERR_OK;
-        (void)clock_wait(&d->room, &d->mu, clock_monotonic_us() + LOOK_MS * 1000);
+        if (reader_too_slow(d))
+            return err_set(e, ERR_CLIENT_GONE, "the client reads slower than %d bytes a second",
+                           RATE_MIN);
+        int64_t before = clock_monotonic_us();
+        (void)clock_wait(&d->room, &d->mu, before + LOOK_MS * 1000);
+        int64_t waited = clock_monotonic_us() - before;
+        d->waited_us += waited < LOOK_MS * 1000 ? waited : LOOK_MS * 1000;
     }
 }
 

@@ -6,6 +6,10 @@
 #include "data/base/clock.h"
 #include "data/base/log.h"
 
+/* At once. A reader may take its time, and each of them has a task thread, a copy of the database
+ * on the disk, and keeps the sweep from its work. */
+enum { BACKUPS_MAX = 2 };
+
 CLEANUP_DEFINE(struct backup, backup_end);
 
 /* The reply is on its way: what goes wrong now is told by a connection that ends too early, and by
@@ -42,8 +46,19 @@ static enum err_code take(struct request *r, struct err *e)
     return ERR_OK;
 }
 
+static enum err_code take_one_of_few(struct request *r, struct err *e)
+{
+    atomic_int *backups = &r->server->backups;
+    enum err_code code =
+        atomic_fetch_add(backups, 1) < BACKUPS_MAX
+            ? take(r, e)
+            : err_set(e, ERR_BUSY, "%d backups are sent already, which is the limit", BACKUPS_MAX);
+    atomic_fetch_sub(backups, 1);
+    return code;
+}
+
 const struct route routes_backup[] = {
-    { "GET", "/api/v1/backup", BODY_NONE, RUN_UPLOAD, take,
+    { "GET", "/api/v1/backup", BODY_NONE, RUN_UPLOAD, take_one_of_few,
       "Everything that is kept, as a tar archive", ACCESS_ADMIN },
     { 0 },
 };

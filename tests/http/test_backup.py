@@ -4,10 +4,14 @@ import io
 import json
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import tarfile
 import tempfile
+import threading
 import unittest
+import zlib
 
 from kennel_test import COLORS, KENNEL, KENNELD, V1, Daemon, color_files, make_model, png, tar, until
 
@@ -202,6 +206,47 @@ class Backup(unittest.TestCase):
         self.assertNotEqual(told.returncode, 0)
         self.assertEqual(os.listdir(self.folder), [])
         until(lambda: any("backup_broken_off" in line and os.path.basename(name) in line for line in self.daemon.log))
+
+    def test_slow_readers_hold_nobody_up_for_long(self):
+        """Two backups at a time, and a reader that drips is broken off; imports go on beside them."""
+        daemon = Daemon("--idle-seconds", "2", "--task-threads", "8")
+        self.addCleanup(daemon.stop)
+        daemon.post(f"{V1}/datasets", {"name": "large"}, 201)
+        # A sound picture with random bytes in a chunk that is passed over: no socket's buffer takes as many.
+        noise = os.urandom(12 << 20)
+        chunk = struct.pack(">I", len(noise)) + b"teSt" + noise + struct.pack(">I", zlib.crc32(b"teSt" + noise))
+        picture = png(40, 36, (9, 9, 9))
+        daemon.request("PUT", f"{V1}/datasets/large/images?label=red", picture[:33] + chunk + picture[33:], PNG,
+                       expect=200)
+        dripping = threading.Event()
+        readers = []
+        for _ in range(2):
+            s = socket.socket()
+            self.addCleanup(s.close)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.settimeout(60)
+            s.connect(("127.0.0.1", daemon.port))
+            s.sendall(f"GET {V1}/backup HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            self.assertTrue(s.recv(500).startswith(b"HTTP/1.1 200"))
+            readers.append(s)
+
+        def drip():
+            try:
+                while not dripping.wait(0.05) and all(s.recv(512) for s in readers):
+                    pass
+            except OSError:
+                pass
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        third = daemon.request("GET", f"{V1}/backup")
+        self.assertEqual((third.status, third.code), (503, "busy"))
+        self.assertTrue(third.header("Retry-After"))
+        daemon.post(f"{V1}/datasets/large/import", tar(color_files(1)), 200)
+        until(lambda: sum("backup_broken_off" in line for line in daemon.log) == 2)
+        dripping.set()
+        thread.join()
+        self.assertGreater(len(daemon.request("GET", f"{V1}/backup", expect=200).body), len(noise))
 
     def test_a_client_that_goes_away(self):
         with self.daemon.socket() as s:
