@@ -19,8 +19,8 @@ struct download;
  * server stops. */
 enum err_code download_new(struct server *s, uint64_t size, struct download **ret,
                            struct reply_source *ret_source, struct err *e) MUST_USE;
-/* A pack_write_fn (data/pack.h). ERR_CLIENT_GONE, also for one that reads slower than 16 KiB/s for the
- * idle time of connections; ERR_CANCELLED when the server stops. */
+/* A pack_write_fn (data/pack.h). ERR_CLIENT_GONE, also for one that reads slower than 16 KiB/s for
+ * the idle time of connections; ERR_CANCELLED when the server stops. */
 enum err_code download_write(void *download, const void *bytes, size_t len, struct err *e) MUST_USE;
 /* Ends the task's part, once. Not whole: the connection is closed before its last byte, so that the
  * client sees it. */
