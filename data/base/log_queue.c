@@ -97,6 +97,19 @@ static void append(struct log_queue *q, const char *line, size_t len)
     q->filling.len += len;
 }
 
+/* Holds mu. Into the half that has just become empty: while lines are lost, any other is full. */
+static void tell_dropped(struct log_queue *q, ...)
+{
+    va_list ap;
+    va_start(ap, q);
+    CLEANUP(cleanup_free) char *line = log_text("warning", "log_lines_dropped", ap);
+    va_end(ap);
+    if (!line)
+        return; /* the next time */
+    append(q, line, strlen(line));
+    q->dropped = 0;
+}
+
 static void *run(void *context)
 {
     struct log_queue *q = context;
@@ -108,16 +121,14 @@ static void *run(void *context)
         struct half full = q->filling;
         q->filling = q->draining;
         q->draining = full;
-        uint64_t dropped = q->dropped;
-        q->dropped = 0;
+        char count[24];
+        snprintf(count, sizeof count, "%" PRIu64, q->dropped);
+        if (q->dropped)
+            tell_dropped(q, "count", count, NULL);
         pthread_mutex_unlock(&q->mu);
         if (!full.len)
             return NULL;
         drain(q);
-        char count[24];
-        snprintf(count, sizeof count, "%" PRIu64, dropped);
-        if (dropped)
-            log_queue_event(q, "warning", "log_lines_dropped", "count", count, NULL);
         gather(q);
     }
 }
