@@ -1,3 +1,8 @@
+/* DESIGN
+ *
+ * check_*() holds a value against a schema, know_*() holds a schema against the keywords that
+ * check_*() obeys, so that the document cannot ask for what nobody checks. The two change together,
+ * which is why they stand in one file, past 500 lines. */
 #include "api/schema.h"
 
 #include "data/base/cleanup.h"

@@ -11,31 +11,15 @@
 
 #include "daemon/db.h"
 #include "daemon/models.h"
-#include "daemon/plan_cache.h"
 #include "daemon/score_meters.h"
+#include "daemon/serve_parts.h"
 #include "data/base/cleanup.h"
 #include "data/base/clock.h"
 
 #include <inttypes.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-/* Whoever moves an alias can wait; those who score cannot. */
-enum { LOAD_NICE = 10, RETIRE_MS = 1000 };
-
-struct serve {
-    struct state *state;   /* borrowed */
-    char *default_model;   /* owned; NULL: the only one in production */
-    struct meters *meters; /* borrowed */
-    atomic_bool damaged;   /* see serve_damaged() */
-
-    pthread_mutex_t moves; /* see serve_moves_lock() */
-    pthread_mutex_t mu;
-    struct plan_cache cache; /* guarded by mu */
-    pthread_cond_t loaded;   /* a slot's load has ended */
-    pthread_cond_t returned; /* of a retired snapshot: all but the last borrow */
-};
+enum { RETIRE_MS = 1000 };
 
 void serve_share(struct serve_ref *r)
 {
@@ -58,16 +42,6 @@ void serve_release(struct serve_ref *r)
         snapshot_free(r);
 }
 
-/* The scratches that the model's traffic has needed so far. */
-static int count_scratches(struct serve *v, const char *model)
-{
-    pthread_mutex_lock(&v->mu);
-    const struct serve_slot *slot = plan_cache_slot(&v->cache, model);
-    int count = slot && slot->current ? atomic_load(&slot->current->scratches) : 1;
-    pthread_mutex_unlock(&v->mu);
-    return count;
-}
-
 /* Gives back what a slot held, once those who borrowed it are done, so that none of them spends a
  * request's time on freeing it: that takes milliseconds. Who takes too long does it all the same.
  */
@@ -84,54 +58,7 @@ static void retire(struct serve *v, struct serve_ref *r)
     serve_release(r);
 }
 
-static enum err_code load(struct serve *v, const char *model, int64_t version,
-                          struct serve_ref **ret, struct err *e)
-{
-    int scratches = count_scratches(v, model);
-    enum err_code r = snapshot_load(v, v->state, model, version, scratches, ret, e);
-    if (r == ERR_BLOB_MISSING || r == ERR_BLOB_CORRUPT)
-        atomic_store(&v->damaged, true);
-    /* A name that nobody checked is not to become a label. */
-    if (r != ERR_MODEL_UNKNOWN && r != ERR_VERSION_UNKNOWN)
-        meter_add(v->meters, SERVE_LOADS, (const char *[]){ model, r ? "failed" : "ok" }, 1);
-    return r;
-}
-
-struct aside {
-    struct serve *serve;
-    const char *model;
-    int64_t version;
-    struct serve_ref *ref; /* the thread's results, as is all below */
-    enum err_code code;
-    struct err err;
-};
-
-static void *load_aside(void *context)
-{
-    struct aside *a = context;
-    pthread_setname_np(pthread_self(), "load");
-    setpriority(PRIO_PROCESS, (id_t)gettid(), LOAD_NICE); /* to lower it cannot fail */
-    a->code = load(a->serve, a->model, a->version, &a->ref, &a->err);
-    return NULL;
-}
-
-/* On a thread of its own, because a thread that has lowered its priority may not raise it again. */
-enum err_code serve_load(struct serve *v, const char *model, int64_t version,
-                         struct serve_ref **ret, struct err *e)
-{
-    struct aside a = { .serve = v, .model = model, .version = version };
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, load_aside, &a))
-        return load(v, model, version, ret, e);
-    pthread_join(thread, NULL);
-    if (a.code)
-        return err_set(e, a.code, "%s", a.err.message);
-    *ret = a.ref;
-    return ERR_OK;
-}
-
-/* What was given up for the memory. */
-static void drop(struct serve *v, struct serve_ref *list)
+void serve_drop(struct serve *v, struct serve_ref *list)
 {
     while (list) {
         struct serve_ref *next = list->next_given_up;
@@ -176,7 +103,7 @@ void serve_swap(struct serve *v, struct serve_ref *next)
     meter_add(v->meters, SERVE_SWAPS, (const char *[]){ next->model }, 1);
     pthread_mutex_unlock(&v->mu);
     retire(v, old);
-    drop(v, given_up);
+    serve_drop(v, given_up);
 }
 
 int64_t serve_stands_for(struct serve *v, const char *model)
@@ -256,7 +183,7 @@ static struct serve_ref *lend(struct serve *v, struct serve_ref *r)
 }
 
 /* Loads what the slot stands for. Holds mu, but not while it loads: a swap may come meanwhile.
- * given_up: a list for drop(), once mu is free. */
+ * given_up: a list for serve_drop(), once mu is free. */
 static enum err_code fill(struct serve *v, struct serve_slot *slot, struct serve_ref **given_up,
                           struct err *e)
 {
@@ -264,7 +191,7 @@ static enum err_code fill(struct serve *v, struct serve_slot *slot, struct serve
     int64_t version = slot->version;
     slot->loading = true;
     pthread_mutex_unlock(&v->mu);
-    enum err_code r = load(v, slot->name, version, &loaded, e);
+    enum err_code r = serve_read(v, slot->name, version, &loaded, e);
     pthread_mutex_lock(&v->mu);
     slot->loading = false;
     pthread_cond_broadcast(&v->loaded);
@@ -321,7 +248,7 @@ static enum err_code borrow_production(struct serve *v, const char *model, struc
     pthread_mutex_lock(&v->mu);
     enum err_code code = borrow_slot(v, model, true, &r, &given_up, e);
     pthread_mutex_unlock(&v->mu);
-    drop(v, given_up);
+    serve_drop(v, given_up);
     if (code)
         return code;
     if (r) {
@@ -398,7 +325,7 @@ static enum err_code load_version(struct serve *v, const char *model, int64_t ve
                                   struct serve_ref **ret, struct err *e)
 {
     struct serve_ref *r = NULL;
-    enum err_code code = load(v, model, version, &r, e);
+    enum err_code code = serve_read(v, model, version, &r, e);
     if (code)
         return code;
     pthread_mutex_lock(&v->mu);
@@ -407,7 +334,7 @@ static enum err_code load_version(struct serve *v, const char *model, int64_t ve
     plan_cache_trim(&v->cache, r, &given_up);
     pthread_mutex_unlock(&v->mu);
     serve_release(oldest);
-    drop(v, given_up);
+    serve_drop(v, given_up);
     *ret = r;
     return ERR_OK;
 }
@@ -479,46 +406,6 @@ const char *const *serve_ref_labels(const struct serve_ref *r)
     return r->labels;
 }
 
-/* Shows the model in production, or why it cannot be. Only an allocation failure is an error. */
-static enum err_code add_production(struct serve *v, const char *model, int64_t version,
-                                    struct err *ret_failure, struct err *e)
-{
-    struct serve_slot *slot = NULL;
-    enum err_code r = serve_slot_new(model, &slot, e);
-    if (r)
-        return r;
-    struct err failure = { .code = ERR_OK };
-    if (load(v, model, version, &slot->current, &failure)) {
-        err_set(&slot->failure, failure.code,
-                "version %" PRId64 " of model \"%s\" cannot be loaded: %s", version, model,
-                failure.message);
-        *ret_failure = slot->failure;
-    }
-    slot->version = version;
-    plan_cache_add_slot(&v->cache, slot);
-    if (slot->current)
-        plan_cache_use(&v->cache, slot->current);
-    struct serve_ref *given_up = NULL;
-    plan_cache_trim(&v->cache, slot->current, &given_up);
-    drop(v, given_up);
-    return ERR_OK;
-}
-
-static enum err_code load_all(struct serve *v, struct err *ret_failure, struct err *e)
-{
-    CLEANUP(db_end_p) struct db_tx *t = NULL;
-    CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
-    enum err_code r = db_read(state_db(v->state), &t, e);
-    if (!r)
-        r = db_query(t, &rows, e,
-                     "SELECT m.name, a.version FROM alias a JOIN model m ON m.id = a.model "
-                     "WHERE a.name = 'production' ORDER BY m.name");
-    bool more = false;
-    while (!r && !(r = db_next(rows, &more, e)) && more)
-        r = add_production(v, db_text(rows, 0), db_int(rows, 1), ret_failure, e);
-    return r;
-}
-
 CLEANUP_DEFINE(struct serve, serve_free);
 
 enum err_code serve_new(struct state *s, const struct serve_options *o, struct serve **ret,
@@ -537,7 +424,7 @@ enum err_code serve_new(struct state *s, const struct serve_options *o, struct s
     if (o->default_model && !(v->default_model = strdup(o->default_model)))
         return err_set(e, ERR_NOMEM, "no memory to serve models");
     struct err failure = { .code = ERR_OK };
-    enum err_code r = load_all(v, &failure, e);
+    enum err_code r = serve_read_all(v, &failure, e);
     if (r)
         return r;
     *ret = STEAL(v);

@@ -1,6 +1,6 @@
 /* plan_parts.h -- what a struct plan holds, for the files that make it up.
  *
- * compile.c and compile_steps.c fill it, arena.c places its values, plan.c runs it.
+ * compile.c and compile_steps.c fill it, arena.c places its values, plan_run.c runs it.
  * Invariants:
  * 1. A value's numbers stand in its root's room, at a fixed offset; a root is its own parent.
  * 2. Two roots whose lifetimes (first..last instruction) meet have rooms that do not.
