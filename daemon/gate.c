@@ -1,6 +1,7 @@
 #include "daemon/gate.h"
 
 #include "daemon/mcnemar.h"
+#include "daemon/paired_score.h"
 #include "data/base/cleanup.h"
 #include "data/base/json.h"
 
@@ -170,6 +171,11 @@ static enum err_code reason(json_t *reasons, struct err *e, const char *format, 
     return ERR_OK;
 }
 
+static double non_inferiority_p(const struct rule *rule, const struct facts *f)
+{
+    return paired_score_p(f->only_challenger, f->only_champion, f->count, rule->margin);
+}
+
 /* In pictures, because both answered the same ones. */
 static enum err_code against_champion(const struct rule *rule, const struct facts *f,
                                       json_t *reasons, struct err *e)
@@ -187,8 +193,15 @@ static enum err_code against_champion(const struct rule *rule, const struct fact
                       rule->margin, rule->non_inferiority ? "below" : "above", f->champion,
                       f->champion_version, (int64_t)f->only_challenger, (int64_t)f->count,
                       (int64_t)f->only_champion);
-    double p = mcnemar_p(f->only_challenger, f->only_champion);
-    if (!rule->non_inferiority && p > rule->max_p)
+    double p = rule->non_inferiority ? non_inferiority_p(rule, f)
+                                     : mcnemar_p(f->only_challenger, f->only_champion);
+    if (rule->non_inferiority && p > rule->max_p)
+        return reason(reasons, e,
+                      "%" PRId64
+                      " pictures cannot tell that it is not worse by the margin %g: with "
+                      "a gain of %g pictures the one-sided p is %.4g, more than %g",
+                      (int64_t)f->count, rule->margin, gain, p, rule->max_p);
+    if (p > rule->max_p)
         return reason(reasons, e,
                       "the gain of %g pictures has an exact McNemar p of %.4g, more than %g", gain,
                       p, rule->max_p);
@@ -265,13 +278,16 @@ static json_t *decision_json(const struct rule *rule, const struct facts *f, jso
     json_t *o = rule_json(rule);
     CLEANUP(json_decref_p)
     json_t *found = json_pack(
-        "{s:b, s:O, s:o, s:{s:s, s:I, s:s}, s:f, s:o, s:f, s:o, s:o, s:o, s:o, s:f, s:o, s:I}",
+        "{s:b, s:O, s:o, s:{s:s, s:I, s:s}, s:f, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:I}",
         "passed", json_array_size(reasons) == 0, "reasons", reasons, "champion",
         champion ? json_integer(f->champion_version) : json_null(), "holdout", "split", f->split,
         "count", f->count, "digest", f->holdout, "accuracy", f->accuracy, "champion_accuracy",
         number_or_null(champion, f->champion), "majority_accuracy", f->majority, "paired",
         champion ? json_deep_copy(f->paired) : json_null(), "mcnemar_p",
         number_or_null(champion, mcnemar_p(f->only_challenger, f->only_champion)),
+        "non_inferiority_p",
+        number_or_null(champion && rule->non_inferiority && f->count > 0,
+                       non_inferiority_p(rule, f)),
         "smallest_difference",
         number_or_null(champion && f->count > 0,
                        (double)mcnemar_smallest(discordant, SHOWN_ALPHA) / (double)f->count),

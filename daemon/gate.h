@@ -15,9 +15,12 @@
  *   "rule": "superiority" (default: challenger's accuracy - champion's > margin) or
  *           "non_inferiority" (challenger's accuracy >= champion's - margin)
  *   "margin": 0..1, default 0
- *   "max_p": 0..1, default 1: with superiority, the exact McNemar p (daemon/mcnemar.h) may be at
- * most "min_accuracy": 0..1, default 0 "min_recall": 0..1, default 0: of every class that the
- * holdout has "max_calibration_error": 0..1, default 1 "min_holdout": pictures, default 0
+ *   "max_p": 0..1, default 1: with superiority the exact McNemar p (daemon/mcnemar.h), with
+ *           non-inferiority the one-sided p of daemon/paired_score.h may be at most
+ *   "min_accuracy": 0..1, default 0
+ *   "min_recall": 0..1, default 0: of every class that the holdout has
+ *   "max_calibration_error": 0..1, default 1
+ *   "min_holdout": pictures, default 0
  *   "max_latency_ms": > 0, default null: of one picture on one thread, decoded and prepared already
  *   "max_bytes": > 0, default null: of the version's file
  * ERR_FIELD_UNKNOWN, ERR_FIELD_RANGE. *ret: every member spelled out. */
@@ -30,9 +33,9 @@ bool gate_wants_latency(const json_t *gate);
  * none. bytes: of the artifact. *ret: {"passed": bool, the gate's members, "reasons": [text...]
  * (why not; empty when passed), "champion": version or null, "holdout": {"split", "count",
  * "digest"}, "accuracy": x, "champion_accuracy": x or null, "majority_accuracy": x, "paired": {...}
- * or null, "mcnemar_p": p or null, "smallest_difference": of accuracies that this holdout could
- * have shown at 5 %, with as many discordant answers as there were, or null without a champion,
- * "worst_recall":
+ * or null, "mcnemar_p": p or null, "non_inferiority_p": p, or null with superiority,
+ * "smallest_difference": of accuracies that this holdout could have shown at 5 %, with as many
+ * discordant answers as there were, or null without a champion, "worst_recall":
  * {"label", "recall", "support"} or null, "calibration_error": x, "latency_ms": x or null, "bytes":
  * n}. */
 enum err_code gate_decide(const json_t *gate, const json_t *report, int64_t champion_version,

@@ -1,5 +1,6 @@
 #include "daemon/gate.h"
 #include "daemon/mcnemar.h"
+#include "daemon/paired_score.h"
 
 #include "data/base/cleanup.h"
 #include "data/base/json.h"
@@ -105,6 +106,52 @@ static void test_non_inferiority(void **context)
     assert_true(passes("{\"rule\":\"non_inferiority\"}", report_of(80, 5, 5, 10, 0.1), 3));
 }
 
+/* max_p is held with either rule: 1,000 pictures tell what 100 do not. */
+static void test_non_inferiority_by_a_test(void **context)
+{
+    (void)context;
+    const char *gate = "{\"rule\":\"non_inferiority\",\"margin\":0.02,\"max_p\":0.05}";
+    assert_false(passes(gate, report_of(80, 3, 3, 14, 0.1), 3));
+    assert_true(passes(gate, report_of(800, 30, 30, 140, 0.1), 3));
+    assert_false(passes(gate, report_of(800, 25, 35, 140, 0.1), 3));
+    CLEANUP(json_decref_p) json_t *decision = decide(gate, report_of(80, 3, 3, 14, 0.1), 3);
+    const char *why = json_string_value(json_array_get(json_object_get(decision, "reasons"), 0));
+    assert_non_null(strstr(why, "100 pictures cannot tell"));
+    assert_float_equal(json_real_value(json_object_get(decision, "non_inferiority_p")),
+                       paired_score_p(3, 3, 100, 0.02), 0);
+}
+
+/* A bound of a 95 % score interval is the margin whose one-sided p is 0.025. From chapter 8 of
+ * Fagerland, Lydersen & Laake, "Statistical Analysis of Contingency Tables" (2017), with its R
+ * package contingencytables: Cavo et al. 2012, 6 and 16 discordant of 161 pairs, -0.1240 to
+ * -0.0054; Bentur et al. 2009 (as above), 1 and 7 of 21, -0.517 to -0.026. Rounded there, hence the
+ * two sides of each. */
+static void test_score_intervals(void **context)
+{
+    (void)context;
+    static const struct {
+        int b, c, n;
+        double lower, upper, rounding; /* of the margin, so with the other sign */
+    } cases[] = { { 6, 16, 161, 0.1240, 0.0054, 0.00005 }, { 1, 7, 21, 0.517, 0.026, 0.0005 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int b = cases[i].b, c = cases[i].c, n = cases[i].n;
+        double r = cases[i].rounding;
+        assert_true(paired_score_p(b, c, n, cases[i].lower - r) > 0.025);
+        assert_true(paired_score_p(b, c, n, cases[i].lower + r) < 0.025);
+        assert_true(paired_score_p(b, c, n, cases[i].upper - r) > 0.975);
+        assert_true(paired_score_p(b, c, n, cases[i].upper + r) < 0.975);
+    }
+    /* At a margin of 0: McNemar's (b - c) / sqrt(b + c), and the other way round the rest to 1. */
+    double better = paired_score_p(16, 6, 161, 0), worse = paired_score_p(6, 16, 161, 0);
+    assert_true(fabs(better - erfc(10 / sqrt(44)) / 2) < 1e-12);
+    assert_true(fabs(better + worse - 1) < 1e-12);
+    /* Nothing discordant: sqrt(n m / (1 - m)). */
+    double same = paired_score_p(0, 0, 100, 0.05);
+    assert_true(fabs(same - erfc(sqrt(5 / 0.95 / 2)) / 2) < 1e-12);
+    assert_true(paired_score_p(0, 0, 100, 0) >= 1);
+    assert_true(paired_score_p(0, 0, 100, 1) <= 0);
+}
+
 static void test_first_version_beats_majority(void **context)
 {
     (void)context;
@@ -144,7 +191,7 @@ static void test_decision_has_all_numbers(void **context)
              "\"champion\":3,\"holdout\":{\"split\":\"val\",\"count\":100,\"digest\":\"abc\"},"
              "\"accuracy\":0.84,\"champion_accuracy\":0.85,\"majority_accuracy\":0.25,"
              "\"paired\":{\"both\":80,\"only_challenger\":4,\"only_champion\":5,\"neither\":11},"
-             "\"mcnemar_p\":1.0}");
+             "\"mcnemar_p\":1.0,\"non_inferiority_p\":null}");
     char *shown = json_dumps(decision, JSON_SORT_KEYS);
     if (!json_equal(decision, expected))
         fail_msg("%s", shown);
@@ -203,8 +250,7 @@ static void test_p_ceiling(void **context)
     (void)context;
     assert_true(passes("{\"max_p\":0.0704}", report_of(80, 7, 1, 12, 0.1), 3));
     assert_false(passes("{\"max_p\":0.0703}", report_of(80, 7, 1, 12, 0.1), 3));
-    /* It is about a gain: where none is asked for, none has to be significant. */
-    assert_true(
+    assert_false(
         passes("{\"rule\":\"non_inferiority\",\"max_p\":0}", report_of(80, 5, 5, 10, 0.1), 3));
     assert_true(passes("{\"max_p\":0}", report_of(60, 15, 2, 23, 0.5), 0));
 }
@@ -294,6 +340,8 @@ int main(void)
         cmocka_unit_test(test_floors_and_ceilings_at_the_limit_and_past_it),
         cmocka_unit_test(test_latency),
         cmocka_unit_test(test_smallest_difference),
+        cmocka_unit_test(test_non_inferiority_by_a_test),
+        cmocka_unit_test(test_score_intervals),
         cmocka_unit_test(test_incomplete_report_is_a_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
