@@ -205,13 +205,17 @@ static enum err_code insert(struct db_tx *t, const char *id, const struct submis
 }
 
 static enum err_code audit(struct db_tx *t, const char *id, const char *model,
-                           const struct submission *s, const char *who, struct err *e)
+                           const struct submission *s, const struct retrain_request *q,
+                           const char *who, struct err *e)
 {
     char subject[80];
     snprintf(subject, sizeof subject, "job/%s", id);
     CLEANUP(json_decref_p)
-    json_t *after = json_pack("{s:s, s:I, s:O}", "model", model, "dataset_version",
-                              (json_int_t)s->version, "recipe", s->recipe);
+    json_t *after = json_pack(
+        "{s:s, s:I, s:O, s:I, s:I, s:O, s:o, s:s?}", "model", model, "dataset_version",
+        (json_int_t)s->version, "recipe", s->recipe, "seed", (json_int_t)q->seed, "priority",
+        (json_int_t)q->priority, "limits", s->limits, "tags",
+        q->tags ? json_incref((json_t *)q->tags) : json_object(), "callback_url", q->callback);
     if (!after)
         return err_set(e, ERR_NOMEM, "no memory for a job");
     return db_audit(t, who, "job.submit", subject, NULL, after, e);
@@ -285,7 +289,7 @@ static enum err_code add(struct db_tx *t, const char *model, const struct retrai
     r = insert(t, ret->id, &sub, q, who, e);
     if (!r)
         r = job_event_add(t, ret->id, e);
-    return r ? r : audit(t, ret->id, model, &sub, who, e);
+    return r ? r : audit(t, ret->id, model, &sub, q, who, e);
 }
 
 enum err_code submission_add(struct state *s, const char *model, const struct retrain_request *q,

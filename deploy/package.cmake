@@ -10,19 +10,30 @@ install(DIRECTORY deploy/pipelines DESTINATION ${CMAKE_INSTALL_DOCDIR} PATTERN s
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
 
 # Completion and the pages of the two programs are made by the programs themselves.
-add_custom_command(OUTPUT kennel.bash COMMAND kennel completion bash > kennel.bash DEPENDS kennel VERBATIM)
-list(APPEND documents ${CMAKE_BINARY_DIR}/kennel.bash)
+foreach(shell bash zsh)
+  add_custom_command(OUTPUT kennel.${shell} COMMAND kennel completion ${shell} > kennel.${shell} DEPENDS kennel VERBATIM)
+  list(APPEND documents ${CMAKE_BINARY_DIR}/kennel.${shell})
+endforeach()
 install(FILES ${CMAKE_BINARY_DIR}/kennel.bash DESTINATION share/bash-completion/completions RENAME kennel)
+install(FILES ${CMAKE_BINARY_DIR}/kennel.zsh DESTINATION share/zsh/vendor-completions RENAME _kennel)
 
 find_program(HELP2MAN help2man)
 if(HELP2MAN)
+  add_custom_command(OUTPUT kennel.h2m
+    COMMAND ${CMAKE_SOURCE_DIR}/deploy/man/commands.sh $<TARGET_FILE:kennel> ${CMAKE_SOURCE_DIR}/deploy/man/kennel.h2m
+      > kennel.h2m
+    DEPENDS kennel deploy/man/kennel.h2m deploy/man/commands.sh VERBATIM)
   foreach(page kenneld.8 kennel.1)
     get_filename_component(program ${page} NAME_WE)
     string(REGEX REPLACE "^.*[.]" "" section ${page})
+    set(include ${CMAKE_SOURCE_DIR}/deploy/man/${program}.h2m)
+    if(program STREQUAL kennel)
+      set(include ${CMAKE_BINARY_DIR}/kennel.h2m)
+    endif()
     add_custom_command(OUTPUT ${page}
-      COMMAND ${HELP2MAN} --no-info --section=${section} --include=${CMAKE_SOURCE_DIR}/deploy/man/${program}.h2m
-        --output=${page} $<TARGET_FILE:${program}>
-      DEPENDS ${program} deploy/man/${program}.h2m VERBATIM)
+      COMMAND ${HELP2MAN} --no-info --section=${section} --include=${include} --output=${page}
+        $<TARGET_FILE:${program}>
+      DEPENDS ${program} ${include} VERBATIM)
     list(APPEND documents ${CMAKE_BINARY_DIR}/${page})
     install(FILES ${CMAKE_BINARY_DIR}/${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
   endforeach()

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* It holds digests of keys and the secrets of webhooks. */
@@ -19,7 +20,7 @@ static enum outcome backup(struct client *c, const struct args *a)
 
 /* The kenneld beside this program, or that of an installation (bin and sbin side by side), else the
  * path's. Returns only when there is none. */
-static enum outcome run_kenneld(char **argv)
+static void become_kenneld(char **argv)
 {
     static const char *const places[] = { "kenneld", "../sbin/kenneld" };
     char self[PATH_MAX], path[PATH_MAX + 32];
@@ -34,7 +35,27 @@ static enum outcome run_kenneld(char **argv)
     }
     execvp("kenneld", argv);
     fprintf(stderr, "kennel: cannot run kenneld: %s\n", strerror(errno));
-    return FAILED;
+}
+
+/* kenneld tells by its status whether a check could not be made or found something; this program's
+ * statuses have one word for both. */
+static enum outcome run_kenneld(char **argv)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        become_kenneld(argv);
+        _exit(FAILED);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+        fprintf(stderr, "kennel: cannot run kenneld: %s\n", strerror(errno));
+        return FAILED;
+    }
+    if (!WIFEXITED(status))
+        return FAILED;
+    return WEXITSTATUS(status) == DONE || WEXITSTATUS(status) == USAGE
+               ? (enum outcome)WEXITSTATUS(status)
+               : FAILED;
 }
 
 static const struct flag state_flags[] = {

@@ -49,6 +49,7 @@ extern const struct command commands_alias[];
 extern const struct command commands_rollout[];
 extern const struct command commands_feedback[];
 extern const struct command commands_score[];
+extern const struct command commands_follower[];
 extern const struct command commands_key[];
 extern const struct command commands_lineage[];
 extern const struct command commands_backup[];

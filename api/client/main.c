@@ -20,29 +20,12 @@ const struct flag global_flags[] = {
 };
 
 const struct command *const command_tables[] = {
-    commands_status,
-    commands_dataset,
-    commands_backbone,
-    commands_model,
-    commands_explain,
-    commands_job,
-    commands_version,
-    commands_promotion,
-    commands_alias,
-    commands_events,
-    commands_webhook,
-    commands_schedule,
-    commands_score,
-    commands_key,
-    commands_lineage,
-    commands_rollout,
-    commands_feedback,
-    commands_backup,
-    commands_retention,
-    commands_api,
-    commands_watch,
-    commands_completion,
-    NULL,
+    commands_status,   commands_dataset,  commands_backbone,   commands_model,
+    commands_explain,  commands_job,      commands_version,    commands_promotion,
+    commands_alias,    commands_events,   commands_webhook,    commands_schedule,
+    commands_score,    commands_key,      commands_lineage,    commands_rollout,
+    commands_feedback, commands_follower, commands_backup,     commands_retention,
+    commands_api,      commands_watch,    commands_completion, NULL,
 };
 
 static void print_flags(FILE *to, const struct flag *flags)
@@ -63,13 +46,19 @@ static void print_line(FILE *to, const struct command *c)
     fprintf(to, "  %-36s %s\n", left, c->help);
 }
 
-static void print_help(FILE *to, const char *noun)
+/* noun NULL: all. */
+static void print_lines(FILE *to, const char *noun)
 {
-    fprintf(to, "Usage: kennel COMMAND [OPTION...]\n\n");
     for (const struct command *const *table = command_tables; *table; table++)
         for (const struct command *c = *table; c->noun; c++)
             if (!noun || strcmp(noun, c->noun) == 0)
                 print_line(to, c);
+}
+
+static void print_help(FILE *to, const char *noun)
+{
+    fprintf(to, "Usage: kennel COMMAND [OPTION...]\n\n");
+    print_lines(to, noun);
     fprintf(to, "\nOptions of every command:\n");
     print_flags(to, global_flags);
     if (!noun)
@@ -198,6 +187,20 @@ static int drop(int argc, char **argv, int at)
     return argc - 1;
 }
 
+/* What there is of that noun, so that the message is still to be seen above it. */
+static void print_unknown(const char *noun, bool known, const char *verb)
+{
+    if (!known) {
+        fprintf(stderr, "kennel: no command \"%s\" (see kennel --help)\n", noun);
+        return;
+    }
+    if (verb)
+        fprintf(stderr, "kennel: no command \"%s %s\"; there are\n", noun, verb);
+    else
+        fprintf(stderr, "kennel: \"%s\" alone is no command; there are\n", noun);
+    print_lines(stderr, noun);
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -220,9 +223,7 @@ int main(int argc, char **argv)
         return DONE;
     }
     if (!command) {
-        fprintf(stderr, "kennel: no command \"%s%s%s\"\n\n", noun, known && words > 1 ? " " : "",
-                known && words > 1 ? argv[at[1]] : "");
-        print_help(stderr, known ? noun : NULL);
+        print_unknown(noun, known, words > 1 ? argv[at[1]] : NULL);
         return USAGE;
     }
     if (command->verb)

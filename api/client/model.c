@@ -113,10 +113,37 @@ static enum outcome show(struct client *c, const struct args *a)
         c, http_call(c->http, "GET", NULL, &reply, "/api/v1/models/%s", a->values[0]), &reply);
 }
 
+/* "load" or "unload" of production's version. */
+static enum outcome repository(struct client *c, const struct args *a, const char *verb,
+                               const char *done)
+{
+    struct http_reply reply;
+    enum outcome outcome =
+        http_call(c->http, "POST", NULL, &reply, "/v2/repository/models/%s/%s", a->values[0], verb);
+    if (!show_json(c, outcome, &reply))
+        printf("%s: production's version is %s\n", a->values[0], done);
+    http_reply_fini(&reply);
+    return outcome;
+}
+
+static enum outcome load(struct client *c, const struct args *a)
+{
+    return repository(c, a, "load", "loaded");
+}
+
+static enum outcome unload(struct client *c, const struct args *a)
+{
+    return repository(c, a, "unload", "not loaded");
+}
+
 const struct command commands_model[] = {
     { "model", "create", "NAME", 1, 1, model_flags, create, "Create a model" },
     { "model", "list", "", 0, 0, list_flags, list, "List models" },
     { "model", "show", "NAME", 1, 1, NULL, show, "Show one" },
     { "model", "set", "NAME", 1, 1, model_flags, set, "Change a model" },
+    { "model", "load", "NAME", 1, 1, NULL, load,
+      "Load production's version, anew if it is loaded" },
+    { "model", "unload", "NAME", 1, 1, NULL, unload,
+      "Give up the memory of production's version until it is loaded again" },
     { 0 },
 };

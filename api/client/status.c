@@ -38,7 +38,21 @@ static enum outcome status(struct client *c, const struct args *a)
     return outcome == DONE && !c->json ? list_models(c) : outcome;
 }
 
+/* Text for Prometheus, as it comes. */
+static enum outcome metrics(struct client *c, const struct args *a)
+{
+    (void)a;
+    struct http_reply reply;
+    enum outcome outcome = http_call(c->http, "GET", NULL, &reply, "/metrics");
+    if (outcome == DONE || (c->json && reply.json))
+        http_print(&reply);
+    http_reply_fini(&reply);
+    return outcome;
+}
+
 const struct command commands_status[] = {
     { "status", NULL, "", 0, 0, NULL, status, "Is the server ready, and what does it serve" },
+    { "metrics", NULL, "", 0, 0, NULL, metrics,
+      "Counters and histograms, as Prometheus reads them" },
     { 0 },
 };

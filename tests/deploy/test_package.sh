@@ -34,7 +34,7 @@ podman run --rm --network host -v "$folder":/package:ro "$base" sh -euc '
     files >/tmp/before
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends /package/kennel.deb >/dev/null
     for file in /usr/sbin/kenneld /usr/bin/kennel /etc/kennel/kennel.conf /usr/lib/systemd/system/kennel.service \
-        /usr/share/bash-completion/completions/kennel /usr/share/kennel/pipelines/retrain.sh; do
+        /usr/share/bash-completion/completions/kennel /usr/share/zsh/vendor-completions/_kennel /usr/share/kennel/pipelines/retrain.sh; do
         [ -e $file ] || { echo "failed: there is no $file"; exit 1; }
     done
     for page in man8/kenneld.8 man1/kennel.1 man5/kennel.conf.5; do

@@ -105,7 +105,11 @@ class Audit(Case):
         change("put", f"{V1}/models/{{m}}/schedule", "schedule.set", {"new_pictures": 100000}, m="new")
         change("put", f"{V1}/models/{{m}}/schedule", "schedule.set", {"new_pictures": 200000}, before=True, m="new")
         change("delete", f"{V1}/models/{{m}}/schedule", "schedule.remove", before=True, after=False, m="new")
-        job = change("post", f"{V1}/models/{{m}}/retrain", "job.submit", {"seed": 7}, m="colors")[0].json["id"]
+        asked = {"seed": 7, "priority": 3, "tags": {"a": "b"}, "limits": {"nice": 4}}
+        reply, line = change("post", f"{V1}/models/{{m}}/retrain", "job.submit", asked, m="colors")
+        self.assertEqual({name: line["after"][name] for name in asked},
+                         {**asked, "limits": {**line["after"]["limits"], "nice": 4}})
+        job = reply.json["id"]
         d.wait_job(job)
         made = next(one for one in self.lines() if one["what"] == "version.create")
         self.assertEqual((made["who"], made["subject"], made["after"]["job"], made["after"]["version"]),
