@@ -52,6 +52,7 @@ struct request {
     char timeout[16];                   /* X-Kennel-Timeout-Ms; "" when none */
     struct request_score scored;
     char prediction_id[IDENT_TEXT + 1]; /* "" when it has none */
+    bool is_routed; /* the version was not asked for: whoever is in production, or its canary */
     struct trace trace;
     struct request_pair query[REQUEST_QUERY];
     int query_count;

@@ -86,7 +86,8 @@ enum err_code version_choice_borrow(struct request *r, const char *model, int64_
         request_to_task(r);
         return ERR_OK;
     }
-    if (!version && !forced(r))
+    r->is_routed = !version && !forced(r);
+    if (r->is_routed)
         ref = traffic_route(r->server->parts.traffic, ref, client(r));
     request_chosen(r, ref);
     *ret = ref;
@@ -111,7 +112,9 @@ void version_choice_answered(const struct request *r, const struct score_result 
     if (!result->code)
         predictions_add(r->server->parts.predictions, id, result->model, result->version,
                         result->predictions[0].label, result->predictions[0].probability);
-    traffic_answered(r->server->parts.traffic, &a);
+    /* Who asks for a version by its name chose it: that is no sample of the traffic. */
+    if (r->is_routed)
+        traffic_answered(r->server->parts.traffic, &a);
 }
 
 void version_choice_tell(struct request *r, int64_t version)

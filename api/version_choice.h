@@ -27,7 +27,8 @@ struct version_choice_picture {
     int place; /* among the request's pictures */
 };
 /* A picture was answered: kept under the request's name (behind the first one with -PLACE) and
- * mirrored where a rollout wants it. Before the request is finished. */
+ * mirrored where a rollout wants it, unless the version was asked for. Before the request is
+ * finished. */
 void version_choice_answered(const struct request *r, const struct score_result *result,
                              const struct version_choice_picture *picture);
 /* On the reply, which has been written: which version it was, and the prediction's name. */

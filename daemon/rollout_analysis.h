@@ -14,6 +14,9 @@
  *
  * The rollout's alpha is divided among its steps and the rules, so that a canary that is as good as
  * p0 says in all of them is rolled back in the whole rollout with a probability of at most alpha.
+ * That holds for answers that say something each on their own: one client who sends one picture a
+ * thousand times is one observation, counted a thousand times. And it holds for a daemon that stays
+ * up: after a restart the present step begins anew, and with it its part of alpha.
  * Threads: one at a time. */
 #ifndef KENNEL_ROLLOUT_ANALYSIS_H
 #define KENNEL_ROLLOUT_ANALYSIS_H

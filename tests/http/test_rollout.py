@@ -217,6 +217,14 @@ class Rollouts(unittest.TestCase):
         start(self.daemon, SAME)
         self.assertEqual(self.score("x", **{"X-Kennel-Version": "1"}).json["version"], 1)
         self.assertEqual(self.score("x", **{"X-Kennel-Version": "canary"}).json["version"], SAME)
+        # Pictures are mirrored in their order: when the last one was, those before it would have been.
+        for number in range(5):
+            self.score("x", **{"X-Kennel-Version": str(SAME)})
+            self.daemon.request("POST", f"{M}/versions/{SAME}/score", PICTURES["red"], PNG, self.connection, 200)
+        asked = sum(self.score(f"c{n}").json["version"] == SAME for n in range(15))
+        self.assertGreater(asked, 0)
+        until(lambda: self.rollout()["analysis"]["requests"] >= asked)
+        self.assertEqual(self.rollout()["analysis"]["requests"], asked)
 
 
 class Restart(unittest.TestCase):
