@@ -42,8 +42,10 @@ static enum err_code keep(struct follow_splits *s, struct follow_split *one,
     return ERR_OK;
 }
 
-static enum err_code split_one(void *context, const struct rollout_row *row, struct err *e)
+static enum err_code split_one(void *context, const struct rollout_row *row, const json_t *analysis,
+                               struct err *e)
 {
+    (void)analysis;
     struct follow_splits *s = context;
     struct follow_split *one = find(s, row->model);
     if (one && one->id == row->id && one->baseline == row->baseline &&

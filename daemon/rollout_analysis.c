@@ -110,13 +110,45 @@ enum rollout_verdict rollout_analysis_verdict(const struct rollout_analysis *a,
 
 static json_t *rule_json(const struct sprt_watch *w, const char *name)
 {
-    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:i, s:s, s:I}", "rule", name, "p0",
+    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:i, s:f, s:s, s:I}", "rule", name, "p0",
                      w->p0, "p1", w->p1, "alpha", w->alpha, "beta", w->beta, "count",
-                     (json_int_t)w->count, "hits", (json_int_t)w->hits, "runs", w->run, "state",
+                     (json_int_t)w->count, "hits", (json_int_t)w->hits, "runs", w->run, "ratio",
+                     w->test.ratio, "state",
                      w->failed   ? "failed"
                      : w->passed ? "passed"
                                  : "undecided",
                      "fastest_rejection", (json_int_t)sprt_watch_fastest(w));
+}
+
+static bool restore_rule(struct sprt_watch *w, const json_t *test, const char *name)
+{
+    struct sprt_watch left = { 0 };
+    json_int_t count, hits;
+    const char *rule;
+    if (json_unpack((json_t *)test, "{s:s, s:I, s:I, s:i, s:F}", "rule", &rule, "count", &count,
+                    "hits", &hits, "runs", &left.run, "ratio", &left.test.ratio) < 0)
+        return false;
+    left.count = count;
+    left.hits = hits;
+    return strcmp(rule, name) == 0 && sprt_watch_restore(w, &left);
+}
+
+bool rollout_analysis_restore(struct rollout_analysis *a, const json_t *kept)
+{
+    struct rollout_analysis next = *a;
+    json_int_t requests, told;
+    const json_t *tests;
+    if (json_unpack((json_t *)kept, "{s:I, s:I, s:o}", "requests", &requests, "feedback", &told,
+                    "tests", &tests) < 0 ||
+        requests < 0 || told < 0)
+        return false;
+    for (int i = 0; i < ROLLOUT_RULES; i++)
+        if (!restore_rule(&next.rules[i], json_array_get(tests, (size_t)i), names[i]))
+            return false;
+    next.requests = requests;
+    next.told = told;
+    *a = next;
+    return true;
 }
 
 json_t *rollout_analysis_json(const struct rollout_analysis *a)

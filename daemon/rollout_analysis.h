@@ -15,8 +15,8 @@
  * The rollout's alpha is divided among its steps and the rules, so that a canary that is as good as
  * p0 says in all of them is rolled back in the whole rollout with a probability of at most alpha.
  * That holds for answers that say something each on their own: one client who sends one picture a
- * thousand times is one observation, counted a thousand times. And it holds for a daemon that stays
- * up: after a restart the present step begins anew, and with it its part of alpha.
+ * thousand times is one observation, counted a thousand times. After a restart it goes on from the
+ * numbers that were kept, so that no part of alpha is spent twice.
  * Threads: one at a time. */
 #ifndef KENNEL_ROLLOUT_ANALYSIS_H
 #define KENNEL_ROLLOUT_ANALYSIS_H
@@ -47,6 +47,10 @@ enum rollout_verdict { ROLLOUT_GOES_ON, ROLLOUT_PASSES, ROLLOUT_FAILS };
  * (first), before which *a is anything. */
 void rollout_analysis_begin(struct rollout_analysis *a, const struct rollout_plan *p, bool first);
 
+/* After rollout_analysis_begin(): goes on from what rollout_analysis_json() said of that step.
+ * False, with *a as it was, when it did not say that. Production's latencies are gathered anew. */
+bool rollout_analysis_restore(struct rollout_analysis *a, const json_t *kept);
+
 /* A picture that production answered. */
 void rollout_analysis_pair(struct rollout_analysis *a, bool canary_failed, bool differs);
 void rollout_analysis_production_us(struct rollout_analysis *a, int64_t us);
@@ -62,8 +66,8 @@ enum rollout_verdict rollout_analysis_verdict(const struct rollout_analysis *a,
 /* The name of the rule that failed; NULL: none did. */
 const char *rollout_analysis_failed(const struct rollout_analysis *a);
 /* {"requests", "feedback", "production_p99_us": n or null, "tests": [{"rule", "p0", "p1", "alpha",
- * "beta", "count", "hits", "runs", "state": "undecided", "passed" or "failed",
- * "fastest_rejection"}...]}. NULL without memory. */
+ * "beta", "count", "hits", "runs", "ratio": of the present run, "state": "undecided", "passed" or
+ * "failed", "fastest_rejection"}...]}. NULL without memory. */
 json_t *rollout_analysis_json(const struct rollout_analysis *a);
 
 #endif

@@ -155,8 +155,9 @@ enum err_code rollout_rows_open(struct db_tx *t, rollout_row_visit fn, void *con
     CLEANUP(db_rows_free_p) struct db_rows *rows = NULL;
     enum err_code code = db_query(t, &rows, e,
                                   "SELECT r.id, r.model, r.baseline, r.step_ms, m.name, r.who, "
-                                  "r.state, r.step, r.plan FROM rollout r JOIN model m "
-                                  "ON m.id = r.model WHERE r.ended_ms IS NULL ORDER BY r.id");
+                                  "r.state, r.step, r.plan, r.analysis FROM rollout r JOIN "
+                                  "model m ON m.id = r.model WHERE r.ended_ms IS NULL "
+                                  "ORDER BY r.id");
     bool more = false;
     while (!code && !(code = db_next(rows, &more, e)) && more) {
         struct rollout_row r = { .id = db_int(rows, 0),
@@ -167,9 +168,12 @@ enum err_code rollout_rows_open(struct db_tx *t, rollout_row_visit fn, void *con
                                  .step = (int)db_int(rows, 7) };
         snprintf(r.model, sizeof r.model, "%s", db_text(rows, 4));
         snprintf(r.who, sizeof r.who, "%s", db_text(rows, 5));
+        CLEANUP(json_decref_p) json_t *analysis = NULL;
         code = read_plan(rows, 8, &r.plan, e);
         if (!code)
-            code = fn(context, &r, e);
+            code = db_json(rows, 9, &analysis, e);
+        if (!code)
+            code = fn(context, &r, json_is_null(analysis) ? NULL : analysis, e);
     }
     return code;
 }

@@ -52,8 +52,9 @@ enum err_code rollout_row_move(struct db_tx *t, const struct rollout_row *from,
 enum err_code rollout_row_keep(struct db_tx *t, int64_t id, const json_t *analysis, struct err *e)
     MUST_USE;
 
+/* analysis: the numbers that were kept last; NULL: none. Borrowed. */
 typedef enum err_code (*rollout_row_visit)(void *context, const struct rollout_row *r,
-                                           struct err *e);
+                                           const json_t *analysis, struct err *e);
 /* Those that are open. */
 enum err_code rollout_rows_open(struct db_tx *t, rollout_row_visit fn, void *context, struct err *e)
     MUST_USE;

@@ -173,7 +173,8 @@ static json_t *numbers(struct rollouts *r, struct live *l)
         json_pack("{s:I, s:I, s:I}", "requests", (json_int_t)l->shadow_requests, "differ",
                   (json_int_t)l->shadow_differs, "failed", (json_int_t)l->shadow_failed);
     pthread_mutex_unlock(&r->mu);
-    if (json_put(all, "shadow", shadow, NULL) ||
+    if (json_put(all, "step", json_integer(l->row.step), NULL) ||
+        json_put(all, "shadow", shadow, NULL) ||
         json_put(all, "not_mirrored", json_integer(traffic_dropped(r->traffic, l->row.model)),
                  NULL)) {
         json_decref(all);
@@ -282,13 +283,9 @@ static enum err_code wait_for_word(struct rollouts *r, struct live *l, struct er
     return ERR_OK;
 }
 
-/* Numbers to look at after a crash; they decide nothing. */
+/* To go on from. */
 static enum err_code keep_numbers(struct rollouts *r, struct live *l, struct err *e)
 {
-    int64_t now = clock_utc_ms();
-    if (now - l->kept_ms < KEEP_MS)
-        return ERR_OK;
-    l->kept_ms = now;
     CLEANUP(db_end_p) struct db_tx *t = NULL;
     CLEANUP(json_decref_p) json_t *analysis = numbers(r, l);
     if (!analysis)
@@ -335,6 +332,10 @@ static enum err_code decide(struct rollouts *r, struct live *l, struct err *e)
     if (verdict == ROLLOUT_PASSES && l->row.state == ROLLOUT_RUNNING && long_enough)
         return l->row.plan.manual ? wait_for_word(r, l, e)
                                   : advance(r, l, "step", by_rules, ourselves, e);
+    int64_t now = clock_utc_ms();
+    if (now - l->kept_ms < KEEP_MS)
+        return ERR_OK;
+    l->kept_ms = now;
     return keep_numbers(r, l, e);
 }
 
@@ -396,15 +397,30 @@ static void link_live(struct rollouts *r, struct live *l)
     pthread_mutex_unlock(&r->mu);
 }
 
+/* The kept numbers may still be those of the step before. */
+static bool restore_numbers(struct live *l, const json_t *kept)
+{
+    const json_t *step = json_object_get(kept, "step"), *shadow = json_object_get(kept, "shadow");
+    if (!json_is_integer(step) || json_integer_value(step) != l->row.step ||
+        !rollout_analysis_restore(&l->analysis, kept))
+        return false;
+    l->shadow_requests = json_integer_value(json_object_get(shadow, "requests"));
+    l->shadow_differs = json_integer_value(json_object_get(shadow, "differ"));
+    l->shadow_failed = json_integer_value(json_object_get(shadow, "failed"));
+    return true;
+}
+
 /* A canary that cannot be loaded any more is rolled back. */
-static enum err_code resume(void *context, const struct rollout_row *row, struct err *e)
+static enum err_code resume(void *context, const struct rollout_row *row, const json_t *kept,
+                            struct err *e)
 {
     struct rollouts *r = context;
     struct err failure;
     struct live *l = live_new(row);
     if (!l)
         return err_set(e, ERR_NOMEM, "no memory to go on with a rollout");
-    l->row.step_ms = clock_utc_ms();
+    if (!restore_numbers(l, kept))
+        l->row.step_ms = clock_utc_ms();
     if (rollout_split(r->parts.serve, r->traffic, row, &failure))
         snprintf(l->failure, sizeof l->failure, "%.*s", ROLLOUT_REASON - 1, failure.message);
     link_live(r, l);
@@ -578,6 +594,11 @@ void rollouts_free(struct rollouts *r)
     pthread_mutex_unlock(&r->mu);
     if (r->started)
         pthread_join(r->thread, NULL);
+    struct err e;
+    for (struct live *l = r->lives; l; l = l->next)
+        if (keep_numbers(r, l, &e))
+            log_event("error", "rollout", "model", l->row.model, "code", err_slug(e.code),
+                      "message", e.message, NULL);
     traffic_free(r->traffic);
     while (r->lives) {
         struct live *next = r->lives->next;

@@ -3,7 +3,8 @@
  * One rollout a model at a time. A thread looks at each one's analysis when an answer has decided
  * something, and every second: it moves to the next step, asks for a person's word (approve:
  * manual), takes the traffic back, or promotes the canary at 100 %. The traffic goes back before
- * that is written. What runs is in the database: after a restart the present step begins anew.
+ * that is written. What runs is in the database, and of its numbers those of at most ten seconds
+ * ago: after a restart the present step goes on.
  * Lock order: `work` (one change at a time), the moves' lock, the database's writer; `mu` (the
  * analyses) is a leaf.
  *

@@ -40,6 +40,27 @@ void sprt_watch_init(struct sprt_watch *w, double p0, double p1, double alpha, d
     begin_run(w);
 }
 
+enum { RUNS_MAX = 1 << 20 };
+
+bool sprt_watch_restore(struct sprt_watch *w, const struct sprt_watch *left)
+{
+    struct sprt_watch next = { .p0 = w->p0, .p1 = w->p1, .alpha = w->alpha, .beta = w->beta };
+    if (left->run < 1 || left->run > RUNS_MAX || left->hits < 0 || left->count < left->hits)
+        return false;
+    next.run = left->run - 1;
+    begin_run(&next);
+    next.test.ratio = left->test.ratio;
+    enum sprt_verdict verdict = sprt_verdict(&next.test);
+    if (!isfinite(left->test.ratio) || verdict == SPRT_ACCEPTS)
+        return false;
+    next.count = left->count;
+    next.hits = left->hits;
+    next.passed = left->run > 1;
+    next.failed = verdict == SPRT_REJECTS;
+    *w = next;
+    return true;
+}
+
 void sprt_watch_add(struct sprt_watch *w, bool hit)
 {
     if (w->failed)

@@ -42,6 +42,9 @@ struct sprt_watch {
 };
 
 void sprt_watch_init(struct sprt_watch *w, double p0, double p1, double alpha, double beta);
+/* Goes on where one with the same bounds was left: its run, that run's ratio, and what it had seen
+ * and said. False, with *w as it was, for numbers that no watch has. */
+bool sprt_watch_restore(struct sprt_watch *w, const struct sprt_watch *left);
 void sprt_watch_add(struct sprt_watch *w, bool hit);
 /* How many observations a watch that has just begun needs to fail when every one is a hit. */
 int64_t sprt_watch_fastest(const struct sprt_watch *w);

@@ -124,6 +124,7 @@ def operations(r, turn):
     yield "list datasets", "GET", f"{V1}/datasets", None
     yield "list jobs", "GET", f"{V1}/jobs?model=colors", None
     yield "list the audit log", "GET", f"{V1}/audit", None
+    yield "list moves of aliases", "GET", f"{m}/promotions?limit=10", None
     yield "promote", "POST", f"{m}/promote", {"version": middle - turn % 2, "force": True, "reason": "bench"}
     yield "lineage of a version", "GET", f"{lineage}model/colors/versions/{middle}", None
     yield "lineage of a job", "GET", f"{lineage}job/{JOB.format(middle)}", None

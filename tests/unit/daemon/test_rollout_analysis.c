@@ -172,6 +172,72 @@ static void test_what_a_step_waits_for(void **context)
     assert_int_equal(a.p99_us, 1098);
 }
 
+/* A stream that is told to two of them: one goes through, the other is written down and read back
+ * at every turn. They say the same, up to the last bit of what is kept. */
+static void test_kept_and_restored(void **context)
+{
+    (void)context;
+    struct rollout_plan p = usual_plan();
+    struct rollout_analysis whole, broken;
+    char reason[ROLLOUT_REASON];
+    rollout_analysis_begin(&whole, &p, true);
+    rollout_analysis_begin(&broken, &p, true);
+    for (uint64_t i = 0; i < 2000; i++) {
+        bool differs = draw(3, i) < (i < 1500 ? 0.05 : 0.9);
+        rollout_analysis_pair(&whole, false, differs);
+        rollout_analysis_pair(&broken, false, differs);
+        rollout_analysis_feedback(&whole, !differs, true);
+        rollout_analysis_feedback(&broken, !differs, true);
+        json_t *kept = rollout_analysis_json(&broken);
+        rollout_analysis_begin(&broken, &p, true);
+        assert_true(rollout_analysis_restore(&broken, kept));
+        json_decref(kept);
+        assert_int_equal(rollout_analysis_verdict(&broken, reason),
+                         rollout_analysis_verdict(&whole, reason));
+    }
+    assert_int_equal(rollout_analysis_verdict(&whole, reason), ROLLOUT_FAILS);
+    assert_true(whole.rules[RULE_ERRORS].run > 2);
+    json_t *one = rollout_analysis_json(&whole), *other = rollout_analysis_json(&broken);
+    for (size_t i = 0; i < ROLLOUT_RULES; i++) { /* rounded to 17 digits and back: the same */
+        json_t *rule = json_array_get(json_object_get(one, "tests"), i);
+        assert_true(json_equal(rule, json_array_get(json_object_get(other, "tests"), i)));
+    }
+    assert_true(json_equal(one, other));
+    json_decref(one);
+    json_decref(other);
+}
+
+static void test_what_cannot_be_restored(void **context)
+{
+    (void)context;
+    static const struct {
+        const char *member;
+        json_int_t value;
+    } wrong[] = { { "runs", 0 }, { "hits", -1 }, { "hits", 3 }, { "count", 0 } };
+    struct rollout_plan p = usual_plan();
+    struct rollout_analysis a, before;
+    rollout_analysis_begin(&a, &p, true);
+    rollout_analysis_pair(&a, false, true);
+    before = a;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        json_t *kept = rollout_analysis_json(&a);
+        json_t *test = json_array_get(json_object_get(kept, "tests"), RULE_DISAGREEMENT);
+        json_object_set_new(test, wrong[i].member, json_integer(wrong[i].value));
+        assert_false(rollout_analysis_restore(&a, kept));
+        json_decref(kept);
+    }
+    json_t *kept = rollout_analysis_json(&a);
+    json_t *test = json_array_get(json_object_get(kept, "tests"), RULE_DISAGREEMENT);
+    json_object_set_new(test, "ratio", json_real(-100)); /* such a run has ended */
+    assert_false(rollout_analysis_restore(&a, kept));
+    json_object_del(test, "ratio"); /* as earlier programs kept it */
+    assert_false(rollout_analysis_restore(&a, kept));
+    json_object_del(kept, "tests");
+    assert_false(rollout_analysis_restore(&a, kept));
+    json_decref(kept);
+    assert_memory_equal(&a, &before, sizeof a);
+}
+
 static void test_json(void **context)
 {
     (void)context;
@@ -196,6 +262,8 @@ int main(void)
         cmocka_unit_test(test_permuted_labels_roll_back_at_the_stated_request),
         cmocka_unit_test(test_each_rule_finds_what_it_is_for),
         cmocka_unit_test(test_what_a_step_waits_for),
+        cmocka_unit_test(test_kept_and_restored),
+        cmocka_unit_test(test_what_cannot_be_restored),
         cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
