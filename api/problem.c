@@ -34,6 +34,7 @@ int problem_status(enum err_code code)
         return 401;
     case ERR_PATH_FORBIDDEN:
     case ERR_ROLE:
+    case ERR_ORIGIN:
         return 403;
     case ERR_ROUTE_UNKNOWN:
     case ERR_PICTURE_UNKNOWN:

@@ -9,14 +9,15 @@
 
 enum { BLOCK_TEXT = 64 };
 
-/* Not global unicast. Translations of IPv4 (NAT64, 6to4, Teredo) would lead around the rest. */
+/* Not global unicast. Translations of IPv4 (6to4, Teredo) would lead around the rest. */
 static const char *const special[] = {
     "0.0.0.0/8",     "10.0.0.0/8",      "100.64.0.0/10",  "127.0.0.0/8",    "169.254.0.0/16",
     "172.16.0.0/12", "192.0.0.0/24",    "192.0.2.0/24",   "192.88.99.0/24", "192.168.0.0/16",
-    "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",    "::/96",
-    "64:ff9b::/96",  "64:ff9b:1::/48",  "100::/64",       "2001::/23",      "2001:db8::/32",
-    "2002::/16",     "fc00::/7",        "fe80::/10",      "fec0::/10",      "ff00::/8",
+    "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",    "2001::/23",
+    "2001:db8::/32", "2002::/16",       "3fff::/20",
 };
+/* The whole of IPv6's global unicast: all else is special, reserved, or IPv4 in another form. */
+static const char global[] = "2000::/3", mapped_v4[] = "::ffff:0:0/96";
 static const char *const private_blocks[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
                                               "fc00::/7" };
 static const char *const loopback_blocks[] = { "127.0.0.0/8", "::1/128" };
@@ -113,16 +114,22 @@ enum err_code address_allow_parse(const char *text, struct address_allow *ret, s
     return r;
 }
 
+static bool is_in(const char *text, const uint8_t address[16])
+{
+    struct address_block block;
+    return parse_block(text, &block) && contains(&block, address);
+}
+
 static bool is_allowed(const struct address_allow *allow, const uint8_t address[16])
 {
     for (int i = 0; i < allow->count; i++)
         if (contains(&allow->blocks[i], address))
             return true;
-    for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
-        struct address_block block;
-        if (!parse_block(special[i], &block) || contains(&block, address))
+    if (!is_in(global, address) && !is_in(mapped_v4, address))
+        return false;
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+        if (is_in(special[i], address))
             return false;
-    }
     return true;
 }
 

@@ -55,7 +55,7 @@ enum err_code job_event_add_version(struct db_tx *t, int64_t model, int64_t vers
     if (r)
         return r;
     char subject[100];
-    snprintf(subject, sizeof subject, "model/%s/version/%" PRId64, db_text(row, 0), version);
+    snprintf(subject, sizeof subject, "model/%s/versions/%" PRId64, db_text(row, 0), version);
     CLEANUP(json_decref_p)
     json_t *made =
         json_pack("{s:o, s:I, s:o, s:o, s:o, s:o}", "model", db_json_text(row, 0), "version",

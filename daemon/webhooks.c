@@ -356,8 +356,9 @@ struct fan {
 static enum err_code deliver(void *context, const struct event *event, struct err *e)
 {
     struct fan *fan = context;
-    char message[32];
-    snprintf(message, sizeof message, "event-%lld", (long long)event->id);
+    /* Receivers may hear of many servers, each of which has its own event 1. */
+    char message[ULID_TEXT + 32];
+    snprintf(message, sizeof message, "event-%s-%lld", fan->webhook, (long long)event->id);
     fan->ended = true; /* a callback's patterns let through what ends its job alone */
     return add_delivery(fan->t, fan->webhook, message, event, e);
 }

@@ -45,6 +45,7 @@
     X(KEY_MISSING, "key_missing", 0)                                                               \
     X(KEY_INVALID, "key_invalid", 0)                                                               \
     X(ROLE, "role", 0)                                                                             \
+    X(ORIGIN, "origin", 0)                                                                         \
     X(RATE, "rate_limited", 0)                                                                     \
     X(KEY_UNKNOWN, "key_unknown", 0)                                                               \
     X(KEY_LIMIT, "key_limit", 0)                                                                   \

@@ -180,6 +180,7 @@ class Daemon:
     def __init__(self, *options, state=None, certificate=None):
         """certificate: names of its file and its key's; then everything is said over TLS."""
         self.tls = None
+        self.certificate = certificate[0] if certificate else None
         if certificate:
             self.tls = ssl.create_default_context(cafile=certificate[0])
             options += ("--tls-cert", certificate[0], "--tls-key", certificate[1])
@@ -301,9 +302,10 @@ class Prism:
         self.document = os.path.join(daemon.folder, "openapi.json")
         with open(self.document, "w") as file:
             json.dump(daemon.schema.document, file)
+        env = dict(os.environ, NODE_EXTRA_CA_CERTS=daemon.certificate) if daemon.certificate else None
         self.process = subprocess.Popen(
             [PRISM, "proxy", "--errors", "--validate-request", "false", "--port", str(self.port), self.document,
-             daemon.url], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             daemon.url], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
         atexit.register(self.process.kill)
         until(self.listens, 60)
 

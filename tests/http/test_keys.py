@@ -112,6 +112,45 @@ class Roles(unittest.TestCase):
         self.assertEqual(run("status", KENNEL_KEY=made.stdout.strip()).returncode, 4)
 
 
+class OtherPages(unittest.TestCase):
+    """Without keys a browser must not be the way in: pages of other sites can send it forms."""
+
+    def setUp(self):
+        self.daemon = Daemon()
+        self.addCleanup(self.daemon.stop)
+
+    def ask(self, origin, host=None, method="POST", path=f"{V1}/datasets", name="x", **more):
+        headers = {"Content-Type": "text/plain", "Host": host or f"127.0.0.1:{self.daemon.port}", **more}
+        if origin:
+            headers["Origin"] = origin
+        return self.daemon.request(method, path, {"name": name, "role": "admin"} if path.endswith("keys")
+                                   else {"name": name} if method == "POST" else None, headers)
+
+    def test_changes_are_the_own_page_s(self):
+        port = self.daemon.port
+        for origin, host in (("https://evil.example", None), ("null", None), (f"http://evil.example:{port}", None),
+                             (f"http://127.0.0.1:{port + 1}", None), ("file://", None),
+                             # A name of theirs that leads here.
+                             (f"http://evil.example:{port}", f"evil.example:{port}"),
+                             (f"http://127.0.0.1.evil.example:{port}", f"127.0.0.1.evil.example:{port}"),
+                             (f"http://notlocalhost:{port}", f"notlocalhost:{port}")):
+            for path in (f"{V1}/datasets", f"{V1}/keys"):
+                refused = self.ask(origin, host, path=path)
+                self.assertEqual((refused.status, refused.code), (403, "origin"), (origin, host))
+        self.assertEqual(self.daemon.get(f"{V1}/datasets")["datasets"], [])
+        for number, (origin, host) in enumerate(((None, None), (f"http://127.0.0.1:{port}", None),
+                                                 (f"http://localhost:{port}", f"localhost:{port}"),
+                                                 (f"http://[::1]:{port}", f"[::1]:{port}"),
+                                                 (f"http://kennel.localhost:{port}", f"kennel.localhost:{port}"))):
+            self.assertEqual(self.ask(origin, host, name=f"d{number}").status, 201, (origin, host))
+        self.assertEqual(self.ask("https://evil.example", method="GET").status, 200, "nobody can read the answer")
+
+    def test_with_keys_it_is_the_key_that_counts(self):
+        key = self.daemon.post(f"{V1}/keys", {"name": "admin", "role": "admin"}, 201).json["key"]
+        self.assertEqual(self.ask("https://evil.example").status, 401)
+        self.assertEqual(self.ask("https://app.example", Authorization=f"Bearer {key}").status, 201)
+
+
 class Rules(unittest.TestCase):
     def setUp(self):
         self.daemon = Daemon()

@@ -45,6 +45,7 @@ class Others(Case):
             class Upstream:
                 schema = self.daemon.schema
                 url = f"http://127.0.0.1:{upstream.server_port}"
+                certificate = None
             Upstream.folder = folder
             proxy = Prism(Upstream)
             connection = proxy.connect()

@@ -6,6 +6,7 @@ import hmac
 import http.server
 import json
 import os
+import re
 import subprocess
 import threading
 import time
@@ -118,6 +119,10 @@ class Webhooks(Case):
             self.assertEqual(event["data"]["model"], "colors")
         self.assertEqual(json.loads(found[0][1])["subject"], f"job/{job}")
         self.assertEqual(len({headers["webhook-id"] for headers, _ in found}), len(found))
+        # The number of the event is another server's too; what it is told under is not.
+        self.assertTrue(all(re.fullmatch(rf"event-{webhook['id']}-\d+", headers["webhook-id"]) for headers, _ in found))
+        made = json.loads(found[2][1])
+        self.assertEqual(self.daemon.get(f"{V1}/lineage?of={made['subject']}")["of"], made["subject"])
         self.assertTrue(all(d["state"] == "delivered" and d["status"] == 204 for d in self.settled(webhook, 4)))
 
     def test_tried_again_with_the_same_id(self):
