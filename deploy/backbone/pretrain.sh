@@ -6,13 +6,13 @@
 # usage: deploy/backbone/pretrain.sh [--count N] [--classes N] [--epochs N] [--seed N] [--threads N]
 #                                    [--state DIR] [--output ONNX] [--data TAR]...
 #
-# --count pictures of --classes classes are drawn (75000 of 300) and seen --epochs times (4). --data
+# --count pictures of --classes classes are drawn (120000 of 300) and seen --epochs times (4). --data
 # names further data sets to try the backbone on. Needs a build in build/release and, in --state
 # (build/pretrain), room for 10 kB a picture. Run again, it begins anew.
 set -eu
 cd "$(dirname "$0")/../.."
 
-count=75000 classes=300 epochs=4 seed=1 threads=2
+count=120000 classes=300 epochs=4 seed=1 threads=2
 state=build/pretrain output=deploy/backbone/kennel-small.onnx data=
 while [ $# -gt 0 ]; do
     case $1 in
