@@ -116,7 +116,8 @@ function quote(text) { return "'" + text.replaceAll("'", "'\\''") + "'"; }
 async function show(reply, into) {
   const type = reply.headers.get("Content-Type") || "";
   const head = make("p", { class: reply.ok ? "good" : "bad" }, `${reply.status} ${reply.statusText} ${type}`);
-  into.replaceChildren(head);
+  const told = ["Location", "Retry-After", "X-Kennel-Version"].filter((name) => reply.headers.has(name));
+  into.replaceChildren(head, ...told.map((name) => make("p", { class: "dim" }, `${name}: ${reply.headers.get(name)}`)));
   if (type.startsWith("text/event-stream")) {
     const pre = into.appendChild(make("pre"));
     const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -205,6 +206,8 @@ function fill(inside, method, path, operation) {
   inside.append(trial(method.toUpperCase(), path, operation, inputs, body), make("h3", {}, "Replies"));
   for (const [status, node] of Object.entries(operation.responses)) {
     const reply = resolve(node), list = make("ul", { class: "schema" });
+    for (const [name, one] of Object.entries(reply.headers || {}))
+      if (name !== "X-Request-Id") list.append(describe(name, { type: "header", description: resolve(one).description }, false));
     for (const [type, one] of Object.entries(reply.content || {})) list.append(describe(type, one.schema || {}, false));
     inside.append(make("p", {}, make("code", {}, status), " ", reply.description || ""), list);
   }
