@@ -123,8 +123,10 @@ class OtherPages(unittest.TestCase):
         headers = {"Content-Type": "text/plain", "Host": host or f"127.0.0.1:{self.daemon.port}", **more}
         if origin:
             headers["Origin"] = origin
-        return self.daemon.request(method, path, {"name": name, "role": "admin"} if path.endswith("keys")
-                                   else {"name": name} if method == "POST" else None, headers)
+        body = {"name": name, "role": "admin"} if path.endswith("keys") else {"name": name} if method == "POST" else None
+        connection = self.daemon.connect()  # a proxy would write a Host of its own
+        self.addCleanup(connection.close)
+        return self.daemon.request(method, path, body, headers, connection)
 
     def test_changes_are_the_own_page_s(self):
         port = self.daemon.port
