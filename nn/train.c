@@ -16,7 +16,7 @@
  *   end          the best weights into the learner, and a last checkpoint that says finished
  *
  * The arrays of a checkpoint are, in order: the learner's parameters, the optimiser's state, the
- * best weights so far (where there is a validation). */
+ * best weights so far and the losses at the start (where there is a validation). */
 
 static const double least_probability = 1e-15;
 
@@ -28,6 +28,8 @@ static void run_fini(struct train_run *run)
     free(run->best);
     free(run->arrays);
     free(run->p);
+    free(run->losses);
+    free(run->start_losses);
     json_decref(run->epochs);
 }
 
@@ -90,7 +92,10 @@ static enum err_code make_best(struct train_run *run, struct err *e)
             break;
         memcpy(run->best[i], p->value, p->count * sizeof(float));
     }
-    if (!run->best || (run->param_count && !run->best[run->param_count - 1]))
+    run->losses = calloc(run->o->validation_count, sizeof *run->losses);
+    run->start_losses = calloc(run->o->validation_count, sizeof *run->start_losses);
+    if (!run->best || (run->param_count && !run->best[run->param_count - 1]) || !run->losses ||
+        !run->start_losses)
         return err_set(e, ERR_NOMEM, "no memory to keep the best weights");
     return ERR_OK;
 }
@@ -100,7 +105,7 @@ static enum err_code begin(struct train_run *run, struct err *e)
     const struct train_options *o = run->o;
     run->param_count = learner_param_count(o->learner);
     run->per_epoch = batches_steps(o->train);
-    run->at.best_loss = INFINITY;
+    run->at.best_loss = run->at.least_loss = INFINITY;
     run->epochs = json_array();
     run->p = calloc((size_t)o->recipe->batch, (size_t)o->classes * sizeof *run->p);
     if (!run->epochs || !run->p)
@@ -138,7 +143,9 @@ static enum err_code predict_all(struct train_run *run, double *ret_loss, double
         for (int i = 0; !r && i < b.count; i++) {
             const float *p = run->p + (size_t)i * (size_t)o->classes;
             int y = o->validation_labels[b.items[i]];
-            loss -= log(fmax((double)p[y], least_probability));
+            double one = -log(fmax((double)p[y], least_probability));
+            run->losses[b.items[i]] = (float)one;
+            loss += one;
             right += largest(p, o->classes) == y;
             if (!isfinite(p[y]))
                 r = err_set(e, ERR_DIVERGED,
@@ -154,6 +161,21 @@ static enum err_code predict_all(struct train_run *run, double *ret_loss, double
     return ERR_OK;
 }
 
+/* Is the mean loss less than at the start by more than the standard error of that difference, taken
+ * picture by picture? The one-standard-error rule (Breiman, Friedman, Olshen and Stone, 1984): a
+ * validation of some dozen pictures finds an epoch that is better by chance nearly always. */
+static bool is_clear(const struct train_run *run)
+{
+    double n = (double)run->o->validation_count, sum = 0, squares = 0;
+    for (size_t i = 0; i < run->o->validation_count; i++) {
+        double gain = (double)run->start_losses[i] - (double)run->losses[i];
+        sum += gain;
+        squares += gain * gain;
+    }
+    double mean = sum / n, variance = fmax(squares / n - mean * mean, 0) * n / fmax(n - 1, 1);
+    return mean > sqrt(variance / n);
+}
+
 /* The weights that count are the averaged ones where there are some: they are in the learner
  * while this looks at them. *ret NULL without a validation. */
 static enum err_code judge(struct train_run *run, int64_t epoch, json_t **ret, struct err *e)
@@ -164,7 +186,8 @@ static enum err_code judge(struct train_run *run, int64_t epoch, json_t **ret, s
         return ERR_OK;
     optimiser_swap_average(run->optimiser);
     enum err_code r = predict_all(run, &loss, &accuracy, e);
-    bool better = !r && loss < run->at.best_loss;
+    bool better =
+        !r && loss < run->at.best_loss && (epoch == 0 || !run->o->judge_start || is_clear(run));
     for (size_t i = 0; better && i < run->param_count; i++) {
         const struct learner_param *p = learner_param(run->o->learner, i);
         memcpy(run->best[i], p->value, p->count * sizeof(float));
@@ -172,7 +195,8 @@ static enum err_code judge(struct train_run *run, int64_t epoch, json_t **ret, s
     optimiser_swap_average(run->optimiser);
     if (r)
         return r;
-    run->at.stale = better ? 0 : run->at.stale + 1;
+    run->at.stale = loss < run->at.least_loss ? 0 : run->at.stale + 1;
+    run->at.least_loss = fmin(run->at.least_loss, loss);
     if (better) {
         run->at.best_loss = loss;
         run->at.best = epoch;
@@ -298,6 +322,7 @@ static enum err_code judge_start(struct train_run *run, struct err *e)
     if (!run->o->judge_start || !run->o->validation)
         return ERR_OK;
     enum err_code r = judge(run, 0, &validation, e);
+    memcpy(run->start_losses, run->losses, run->o->validation_count * sizeof *run->losses);
     return r ? r
              : note_epoch(run,
                           json_pack("{s:I, s:n, s:n, s:n, s:n, s:n, s:o}", "epoch", (json_int_t)0,

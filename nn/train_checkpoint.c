@@ -13,7 +13,7 @@ enum { CHECKPOINT_US = 500000, CHECKPOINT_SHARE = 20 };
 enum err_code train_make_arrays(struct train_run *run, struct err *e)
 {
     size_t states = optimiser_state_count(run->optimiser);
-    run->arrays = calloc(2 * run->param_count + states + 1, sizeof *run->arrays);
+    run->arrays = calloc(2 * run->param_count + states + 2, sizeof *run->arrays);
     if (!run->arrays)
         return err_set(e, ERR_NOMEM, "no memory for a checkpoint");
     for (size_t i = 0; i < run->param_count; i++) {
@@ -27,6 +27,9 @@ enum err_code train_make_arrays(struct train_run *run, struct err *e)
     for (size_t i = 0; run->best && i < run->param_count; i++)
         run->arrays[run->array_count++] =
             (struct checkpoint_array){ run->best[i], learner_param(run->o->learner, i)->count };
+    if (run->start_losses)
+        run->arrays[run->array_count++] =
+            (struct checkpoint_array){ run->start_losses, run->o->validation_count };
     return ERR_OK;
 }
 
@@ -46,13 +49,13 @@ static json_t *header_json(const struct train_run *run)
     digest_hex(run->o->identity, hex);
     /* Infinity is no JSON; there is no best then. */
     return json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b, s:O}", "identity",
-        hex, "arrays", (json_int_t)run->array_count, "numbers", count_numbers(run), "epoch",
-        (json_int_t)at->epoch, "step", (json_int_t)at->step, "optimiser_steps",
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b, s:O}",
+        "identity", hex, "arrays", (json_int_t)run->array_count, "numbers", count_numbers(run),
+        "epoch", (json_int_t)at->epoch, "step", (json_int_t)at->step, "optimiser_steps",
         (json_int_t)optimiser_steps(run->optimiser), "loss", at->loss, "right", at->right, "seen",
         at->seen, "seconds", at->seconds, "best_loss", isfinite(at->best_loss) ? at->best_loss : -1,
-        "best", (json_int_t)at->best, "stale", (json_int_t)at->stale, "finished", at->finished,
-        "epochs", run->epochs);
+        "least_loss", isfinite(at->least_loss) ? at->least_loss : -1, "best", (json_int_t)at->best,
+        "stale", (json_int_t)at->stale, "finished", at->finished, "epochs", run->epochs);
 }
 
 enum err_code train_save(struct train_run *run, struct err *e)
@@ -87,16 +90,19 @@ static bool take_header(struct train_run *run, const json_t *header)
     int finished;
     struct train_place at = { 0 };
     digest_hex(run->o->identity, hex);
-    if (json_unpack((json_t *)header,
-                    "{s:s, s:I, s:I, s:I, s:I, s:I, s:F, s:F, s:F, s:F, s:F, s:I, s:I, s:b, s:o}",
-                    "identity", &identity, "arrays", &arrays, "numbers", &numbers, "epoch", &epoch,
-                    "step", &step, "optimiser_steps", &steps, "loss", &at.loss, "right", &at.right,
-                    "seen", &at.seen, "seconds", &at.seconds, "best_loss", &at.best_loss, "best",
-                    &best, "stale", &stale, "finished", &finished, "epochs", &epochs) < 0 ||
+    if (json_unpack(
+            (json_t *)header,
+            "{s:s, s:I, s:I, s:I, s:I, s:I, s:F, s:F, s:F, s:F, s:F, s:F, s:I, s:I, s:b, s:o}",
+            "identity", &identity, "arrays", &arrays, "numbers", &numbers, "epoch", &epoch, "step",
+            &step, "optimiser_steps", &steps, "loss", &at.loss, "right", &at.right, "seen",
+            &at.seen, "seconds", &at.seconds, "best_loss", &at.best_loss, "least_loss",
+            &at.least_loss, "best", &best, "stale", &stale, "finished", &finished, "epochs",
+            &epochs) < 0 ||
         strcmp(identity, hex) != 0 || arrays != (json_int_t)run->array_count ||
         numbers != count_numbers(run) || !json_is_array(epochs))
         return false;
     at.best_loss = at.best_loss < 0 ? INFINITY : at.best_loss;
+    at.least_loss = at.least_loss < 0 ? INFINITY : at.least_loss;
     at.epoch = epoch;
     at.step = step;
     at.best = best;

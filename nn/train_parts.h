@@ -10,12 +10,12 @@
 
 /* What a checkpoint's header holds. */
 struct train_place {
-    int64_t epoch, step; /* epochs ended; steps made in the one that goes on */
-    double loss, right;  /* sums over the epoch so far */
-    double seen;         /* pictures of it */
-    double seconds;      /* spent on its steps */
-    double best_loss;
-    int64_t best, stale; /* epochs since the best */
+    int64_t epoch, step;          /* epochs ended; steps made in the one that goes on */
+    double loss, right;           /* sums over the epoch so far */
+    double seen;                  /* pictures of it */
+    double seconds;               /* spent on its steps */
+    double best_loss, least_loss; /* of the weights that are kept; of any epoch */
+    int64_t best, stale;          /* epochs since the least */
     bool finished;
 };
 
@@ -29,7 +29,10 @@ struct train_run {
     float **best; /* owned, [param_count], each owned; NULL without validation */
     struct checkpoint_array *arrays;
     size_t array_count;
-    float *p;       /* owned; [batch][classes] */
+    float *p; /* owned; [batch][classes] */
+    /* Owned, [validation_count]: each picture's log loss now, and at the start. NULL without
+     * validation. */
+    float *losses, *start_losses;
     json_t *epochs; /* owned */
     int64_t saved_us, save_cost_us;
     double pace; /* seconds a step, lately */

@@ -280,6 +280,30 @@ static void the_best_weights_come_back(void **state)
     }
 }
 
+/* Of the held pictures' labels so many are wrong that what is learnt helps the mean by less than
+ * the pictures differ: the weights stay those of the start, though epochs had lower losses. */
+static void chance_does_not_beat_the_start(void **state)
+{
+    (void)state;
+    static const char *const recipe =
+        ("{\"mode\":\"scratch\",\"epochs\":6,\"batch\":8,\"augment\":null,\"patience\":0,"
+         "\"schedule\":\"constant\",\"warmup\":0,\"learning_rate\":0.01,\"nesterov\":false}");
+    for (int wrong = 0; wrong <= 4; wrong += 4) {
+        CLEANUP(bench_fini) struct bench b;
+        bench_init(&b, &normed, recipe);
+        for (int i = 0; i < wrong; i++)
+            b.held_labels[i] = (b.held_labels[i] + 1) % CLASSES;
+        double start = loss_now(&b), least = INFINITY;
+        run(&b, true, NULL);
+        for (size_t k = 1; k < json_array_size(b.report.epochs); k++)
+            least = fmin(least, validation_loss(json_array_get(b.report.epochs, k)));
+        assert_true(least < start - 0.01);
+        assert_true(wrong ? b.report.best == 0 : b.report.best > 0);
+        if (wrong && !(fabs(loss_now(&b) - start) <= 1e-6))
+            fail_msg("loss %g, at the start %g", loss_now(&b), start);
+    }
+}
+
 static const char *diverging(int epochs, char ret[300])
 {
     snprintf(ret, 300,
@@ -325,6 +349,7 @@ int main(void)
         cmocka_unit_test(broken_off_it_ends_with_the_same_bits),
         cmocka_unit_test(another_network_s_checkpoint_counts_as_none),
         cmocka_unit_test(the_best_weights_come_back),
+        cmocka_unit_test(chance_does_not_beat_the_start),
         cmocka_unit_test(divergence_at_the_end_is_seen),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
