@@ -18,6 +18,7 @@
  * The arrays of a checkpoint are, in order: the learner's parameters, the optimiser's state, the
  * best weights so far and the losses at the start (where there is a validation). */
 
+enum { CLEAR = 2 };
 static const double least_probability = 1e-15;
 
 static void run_fini(struct train_run *run)
@@ -161,9 +162,10 @@ static enum err_code predict_all(struct train_run *run, double *ret_loss, double
     return ERR_OK;
 }
 
-/* Is the mean loss less than at the start by more than the standard error of that difference, taken
- * picture by picture? The one-standard-error rule (Breiman, Friedman, Olshen and Stone, 1984): a
- * validation of some dozen pictures finds an epoch that is better by chance nearly always. */
+/* Is the mean loss less than at the start by more than CLEAR standard errors of that difference,
+ * taken picture by picture? Of ten epochs one is better by chance nearly always where a validation
+ * has some dozen pictures; and what it has to beat, a head fitted to all pictures, is better than
+ * the start, whose head has not seen those of the validation. */
 static bool is_clear(const struct train_run *run)
 {
     double n = (double)run->o->validation_count, sum = 0, squares = 0;
@@ -173,7 +175,7 @@ static bool is_clear(const struct train_run *run)
         squares += gain * gain;
     }
     double mean = sum / n, variance = fmax(squares / n - mean * mean, 0) * n / fmax(n - 1, 1);
-    return mean > sqrt(variance / n);
+    return mean > CLEAR * sqrt(variance / n);
 }
 
 /* The weights that count are the averaged ones where there are some: they are in the learner

@@ -3,7 +3,7 @@
  *   per step    batch -> forward, loss, backward -> optimiser at the schedule's rate
  *   per epoch   log loss and accuracy on the validation pictures, with the averaged weights where
  *               there are some; the best are kept, where the start was judged only once they are
- *               better than it by more than the standard error; patience
+ *               better than it by more than two standard errors; patience
  *   about every half second, and never for more than a twentieth of the time: a checkpoint
  *
  * Invariants:
