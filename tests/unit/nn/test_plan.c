@@ -1154,10 +1154,12 @@ static void threads_agree(void **state)
     plan_free(p);
 }
 
-/* Whatever a run takes from the heap it has given back. */
+/* Whatever a run takes from the heap it has given back. (Once a block or two may stay behind in
+ * glibc's cache of the thread; what each run kept would be as many as there are runs.) */
 static void runs_keep_nothing(void **state)
 {
     (void)state;
+    enum { RUNS = 50, LEAST_BLOCK = 32 };
     struct network *n = make(&residual);
     struct err e;
     struct plan *p;
@@ -1169,9 +1171,9 @@ static void runs_keep_nothing(void **state)
     ok(plan_scratch_new(p, &s, &e), &e);
     ok(plan_run(p, s, x, y, &e), &e);
     struct mallinfo2 before = mallinfo2();
-    for (int i = 0; i < 50; i++)
+    for (int i = 0; i < RUNS; i++)
         ok(plan_run(p, s, x, y, &e), &e);
-    assert_int_equal(mallinfo2().uordblks, before.uordblks);
+    assert_true(mallinfo2().uordblks < before.uordblks + (size_t)RUNS * LEAST_BLOCK);
     plan_scratch_free(s);
     plan_free(p);
     network_free(n);
