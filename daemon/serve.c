@@ -305,7 +305,7 @@ enum err_code serve_unload(struct serve *v, const char *model, struct err *e)
     pthread_mutex_unlock(&v->mu);
     if (!slot)
         return refuse_model(v, model, e);
-    serve_release(old);
+    retire(v, old);
     serve_forget(v, model);
     return ERR_OK;
 }

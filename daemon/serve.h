@@ -40,7 +40,8 @@ enum err_code serve_load(struct serve *v, const char *model, int64_t version,
                          struct serve_ref **ret, struct err *e) MUST_USE;
 /* Takes the reference: it is production for its model from now on. Whoever moves an alias in the
  * database holds serve_moves_lock() from before its transaction until after the swap, so that what
- * is served is what was committed last. */
+ * is served is what was committed last. It shows at once; then the caller waits, for a second at
+ * most, until nobody borrows what was replaced, and frees it: no request is to do that. */
 void serve_swap(struct serve *v, struct serve_ref *next);
 void serve_moves_lock(struct serve *v);
 void serve_moves_unlock(struct serve *v);
@@ -59,7 +60,7 @@ void serve_share(struct serve_ref *r);
 void serve_release(struct serve_ref *r);
 
 /* The model's production version is given up and not scored with (ERR_MODEL_UNLOADED) until the
- * next serve_swap(); it dies with its last borrow. Not remembered beyond the process.
+ * next serve_swap(); freed as there. Not remembered beyond the process.
  * ERR_MODEL_UNKNOWN, ERR_NOT_PROMOTED. */
 enum err_code serve_unload(struct serve *v, const char *model, struct err *e) MUST_USE;
 
